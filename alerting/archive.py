@@ -1,0 +1,362 @@
+"""Functions on the alerter's tables. Each takes an open connection: a transaction is an argument."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, Table, and_, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from alerting import tables as t
+from alerting.bins import Bin, Service
+from alerting.detector import BIN_SECONDS
+from alerting.incident import Event, Incident
+from classify.sentiment import ScoredMention
+from ingest.mention import Poll
+
+ROWS_A_STATEMENT = 500
+"""Bounds a statement's parameters (SQLite takes 32,766)."""
+
+
+class Fenced(Exception):
+    """Another alerter owns the partition, or its offset has moved: forget everything and rejoin."""
+
+
+def upserting(connection: Connection, table: Table) -> Any:
+    """`INSERT` that knows `ON CONFLICT`, in the connection's dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+# --- progress: the database decides who owns a partition -----------------------------------------------------------
+
+
+def take(connection: Connection, partition: int, partitions: int, log: str) -> tuple[int, int, str, float | None] | None:
+    """Become the owner of a partition: its epoch grows.
+
+    Returns (epoch, next offset, identity of the log the offset belongs to, clock), or None for a new partition.
+    """
+    row = connection.execute(
+        update(t.progress)
+        .where(t.progress.c.partition == partition)
+        .values(epoch=t.progress.c.epoch + 1)
+        .returning(t.progress.c.epoch, t.progress.c.next_offset, t.progress.c.log, t.progress.c.clock)
+    ).one_or_none()
+    if row is not None:
+        return row.epoch, row.next_offset, row.log, row.clock
+    connection.execute(
+        insert(t.progress).values(partition=partition, partitions=partitions, log=log, next_offset=0, epoch=1)
+    )
+    return None
+
+
+def known_partitions(connection: Connection) -> set[int]:
+    """The numbers of partitions that the stored progress was made with (one, or none at the first start)."""
+    return set(connection.execute(select(t.progress.c.partitions).distinct()).scalars())
+
+
+def reset_offset(connection: Connection, partition: int, epoch: int, log: str, offset: int, lost: int) -> None:
+    """Begin elsewhere: the log is another one, or has lost what came before `offset`."""
+    done = connection.execute(
+        update(t.progress)
+        .where(t.progress.c.partition == partition, t.progress.c.epoch == epoch)
+        .values(log=log, next_offset=offset, lost=t.progress.c.lost + lost)
+    )
+    if done.rowcount != 1:
+        raise Fenced(f"partition {partition}")
+
+
+def advance(connection: Connection, partition: int, epoch: int, start: int, end: int) -> None:
+    """First statement of every transaction: whoever is not the owner, or not at `start`, writes nothing."""
+    done = connection.execute(
+        update(t.progress)
+        .where(t.progress.c.partition == partition, t.progress.c.epoch == epoch, t.progress.c.next_offset == start)
+        .values(next_offset=end)
+    )
+    if done.rowcount != 1:
+        raise Fenced(f"partition {partition}: epoch {epoch} at offset {start} is not current any more")
+
+
+def set_clock(connection: Connection, partition: int, clock: float) -> None:
+    """Every bin that ended by `clock` has been judged."""
+    connection.execute(update(t.progress).where(t.progress.c.partition == partition).values(clock=clock))
+
+
+# --- mentions -------------------------------------------------------------------------------------------------------
+
+
+def add_mentions(connection: Connection, scored: Sequence[ScoredMention], late: Mapping[str, bool]) -> set[str]:
+    """Insert what is new (and returns its ids); an edit with a higher revision replaces texts and label."""
+    new: set[str] = set()
+    for part in _parts(list(_unique(scored).values())):
+        rows = [_mention_row(s, late[s.mention.id]) for s in part]
+        done = connection.execute(
+            upserting(connection, t.mention).values(rows).on_conflict_do_nothing().returning(t.mention.c.id)
+        )
+        new.update(done.scalars())
+    edits = [s for s in scored if s.mention.revision and s.mention.id not in new]
+    if edits:
+        connection.execute(_EDIT, [_edit_row(s) for s in edits])
+    return new
+
+
+_EDITED = ("title", "text", "label", "negative", "neutral", "positive", "relevance", "language", "model", "revision")
+_EDIT = (
+    update(t.mention)
+    .where(t.mention.c.id == bindparam("b_id"), t.mention.c.revision < bindparam("b_revision"))
+    .values({name: bindparam(f"b_{name}") for name in _EDITED})
+)
+
+
+def _unique(scored: Sequence[ScoredMention]) -> dict[str, ScoredMention]:
+    """By id; the first wins, so that a mention counts where it was first seen live."""
+    out: dict[str, ScoredMention] = {}
+    for s in scored:
+        out.setdefault(s.mention.id, s)
+    return out
+
+
+def _mention_row(scored: ScoredMention, late: bool) -> dict[str, Any]:
+    m = scored.mention
+    return {
+        "id": m.id,
+        "brand": m.brand,
+        "time": m.time,
+        **_scores(scored),
+        "url": m.url,
+        "title": _storable(m.title),
+        "text": _storable(m.text),
+        "author": m.author and _storable(m.author),
+        "source": m.source,
+        "kind": m.kind,
+        "collected": m.collected,
+        "history": m.history,
+        "late": late,
+        "revision": m.revision,
+    }
+
+
+def _scores(scored: ScoredMention) -> dict[str, Any]:
+    return {
+        "label": scored.label,
+        "negative": scored.sentiment.negative,
+        "neutral": scored.sentiment.neutral,
+        "positive": scored.sentiment.positive,
+        "relevance": scored.relevance,
+        "language": scored.language,
+        "model": scored.model,
+    }
+
+
+def _edit_row(scored: ScoredMention) -> dict[str, Any]:
+    m = scored.mention
+    values = {"title": _storable(m.title), "text": _storable(m.text), **_scores(scored), "revision": m.revision}
+    return {"b_id": m.id, **{f"b_{name}": value for name, value in values.items()}}
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL stores no NUL, and neither stores half a surrogate pair."""
+    return text.replace("\x00", " ").encode("utf-8", "replace").decode()
+
+
+def add_sightings(connection: Connection, scored: Sequence[ScoredMention]) -> None:
+    """Through which sources each mention was seen."""
+    rows = {(s.mention.id, s.mention.source): s.mention.collected for s in scored}
+    for part in _parts([{"mention": m, "source": s, "at": at} for (m, s), at in rows.items()]):
+        connection.execute(upserting(connection, t.sighting).values(part).on_conflict_do_nothing())
+
+
+def add_polls(connection: Connection, partition: int, polls: Sequence[Poll]) -> None:
+    """What was asked, and whether it answered."""
+    rows = {
+        (p.source, p.at): {
+            "partition": partition,
+            "source": p.source,
+            "at": p.at,
+            "answered": p.answered,
+            "reason": p.reason[:60],
+            "items": p.items,
+        }
+        for p in polls
+    }
+    for part in _parts(list(rows.values())):
+        connection.execute(upserting(connection, t.poll).values(part).on_conflict_do_nothing())
+
+
+def put_paths(connection: Connection, partition: int, paths: Mapping[tuple[str, int], float]) -> None:
+    """How far each collector's clock has come, on each path."""
+    for part in _parts([{"partition": partition, "collector": c, "via": v, "at": at} for (c, v), at in paths.items()]):
+        statement = upserting(connection, t.path).values(part)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["partition", "collector", "via"], set_={"at": statement.excluded.at}
+            )
+        )
+
+
+def drop_collector(connection: Connection, partition: int, collector: str) -> None:
+    """It has left: nobody waits for it any more."""
+    connection.execute(
+        t.path.delete().where(t.path.c.partition == partition, t.path.c.collector == collector)
+    )
+
+
+def load_paths(connection: Connection, partition: int) -> dict[tuple[str, int], float]:
+    """(collector, via) -> clock."""
+    rows = connection.execute(select(t.path).where(t.path.c.partition == partition))
+    return {(r.collector, r.via): r.at for r in rows}
+
+
+def put_services(connection: Connection, services: Mapping[tuple[str, str], Service]) -> None:
+    """(brand, source) -> since when it has answered, and up to when."""
+    rows = [
+        {"brand": b, "source": s, "since": v.since, "last_answer": v.last_answer} for (b, s), v in services.items()
+    ]
+    for part in _parts(rows):
+        statement = upserting(connection, t.source_service).values(part)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["brand", "source"], set_={"last_answer": statement.excluded.last_answer}
+            )
+        )
+
+
+def load_services(connection: Connection, brand: str) -> dict[str, Service]:
+    """Sources of a brand, each with its share of the brand's flow over the last 14 days (never nothing)."""
+    rows = connection.execute(select(t.source_service).where(t.source_service.c.brand == brand)).all()
+    newest = max((r.last_answer for r in rows), default=0.0)
+    counts = dict(
+        connection.execute(
+            select(t.mention.c.source, func.count())
+            .where(_counted(brand), t.mention.c.time >= newest - 14 * 86_400)
+            .group_by(t.mention.c.source)
+        ).tuples()
+    )
+    return {r.source: Service(r.since, r.last_answer, counts.get(r.source, 0) + 1.0) for r in rows}
+
+
+# --- bins: a cache of what the mentions say -------------------------------------------------------------------------
+
+
+def _counted(brand: str) -> Any:
+    return and_(t.mention.c.brand == brand, ~t.mention.c.history, ~t.mention.c.late, t.mention.c.relevance >= 0.5)
+
+
+def load_bins(connection: Connection, brand: str, start: float, sources: Iterable[str]) -> dict[int, Bin]:
+    """Counts from the stored mentions, from `start` on, of the sources in evidence."""
+    number = func.floor(t.mention.c.time / BIN_SECONDS)
+    statement: Select[Any] = (
+        select(
+            number,
+            func.sum(case((t.mention.c.label == "negative", 1), else_=0)),
+            func.sum(case((t.mention.c.label == "unsure", 1), else_=0)),
+            func.count(),
+        )
+        .where(_counted(brand), t.mention.c.time >= start, t.mention.c.source.in_(list(sources)))
+        .group_by(number)
+    )
+    return {
+        int(n) * BIN_SECONDS: Bin(negative=int(negative), unsure=int(unsure), total=int(total))
+        for n, negative, unsure, total in connection.execute(statement)
+    }
+
+
+def first_time(connection: Connection, brand: str) -> float | None:
+    """When the brand's first source answered."""
+    return connection.execute(
+        select(func.min(t.source_service.c.since)).where(t.source_service.c.brand == brand)
+    ).scalar()
+
+
+def put_bins(connection: Connection, brand: str, bins: Mapping[int, Bin]) -> None:
+    """Write counts as they are now."""
+    rows = [
+        {"brand": brand, "start": s, "negative": b.negative, "copies": b.copies, "unsure": b.unsure, "total": b.total}
+        for s, b in bins.items()
+    ]
+    for part in _parts(rows):
+        statement = upserting(connection, t.bin).values(part)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["brand", "start"],
+                set_={name: statement.excluded[name] for name in ("negative", "copies", "unsure", "total")},
+            )
+        )
+
+
+def put_checkpoint(connection: Connection, brand: str, at: int, state: bytes, config: str) -> None:
+    """The sealed state of the detector."""
+    statement = upserting(connection, t.detector_checkpoint).values(brand=brand, at=at, state=state, config=config)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["brand"],
+            set_={name: statement.excluded[name] for name in ("at", "state", "config")},
+        )
+    )
+
+
+def load_checkpoint(connection: Connection, brand: str, config: str) -> tuple[int, bytes] | None:
+    """The sealed state, if it was made under the same configuration."""
+    row = connection.execute(
+        select(t.detector_checkpoint).where(
+            t.detector_checkpoint.c.brand == brand, t.detector_checkpoint.c.config == config
+        )
+    ).one_or_none()
+    return None if row is None else (int(row.at), row.state)
+
+
+# --- incidents ------------------------------------------------------------------------------------------------------
+
+
+def append(connection: Connection, incident: Incident, event: Event, wall: float) -> None:
+    """Write one event and the snapshot after it, in the transaction of the caller."""
+    connection.execute(
+        insert(t.incident_event).values(
+            incident=incident.id,
+            number=incident.events,
+            at=wall,
+            kind=type(event).__name__.lower(),
+            body=msgspec.to_builtins(event),
+        )
+    ) if incident.events > 1 else _create(connection, incident, event, wall)
+    connection.execute(
+        update(t.incident)
+        .where(t.incident.c.id == incident.id)
+        .values(state=incident.state, closed=incident.closed, snapshot=msgspec.to_builtins(incident))
+    )
+
+
+def _create(connection: Connection, incident: Incident, event: Event, wall: float) -> None:
+    connection.execute(
+        insert(t.incident).values(
+            id=incident.id,
+            brand=incident.brand,
+            state=incident.state,
+            opened=incident.opened,
+            opened_wall=incident.opened_wall,
+            snapshot=msgspec.to_builtins(incident),
+        )
+    )
+    connection.execute(
+        insert(t.incident_event).values(
+            incident=incident.id, number=1, at=wall, kind="opened", body=msgspec.to_builtins(event)
+        )
+    )
+
+
+def load_open(connection: Connection, brand: str | None = None) -> list[Incident]:
+    """Incidents that are not closed, oldest first; of one brand there is at most one."""
+    statement = select(t.incident.c.snapshot).where(t.incident.c.state != "closed").order_by(t.incident.c.opened)
+    if brand is not None:
+        statement = statement.where(t.incident.c.brand == brand)
+    return [msgspec.convert(row, Incident) for row in connection.execute(statement).scalars()]
+
+
+def load_incident(connection: Connection, incident: str, *, lock: bool = False) -> Incident | None:
+    """One incident by its id; `lock` keeps others from changing it until the transaction ends."""
+    statement = select(t.incident.c.snapshot).where(t.incident.c.id == incident)
+    row = connection.execute(statement.with_for_update() if lock else statement).scalar()
+    return None if row is None else msgspec.convert(row, Incident)
+
+
+def _parts(rows: list[Any]) -> Iterable[list[Any]]:
+    return (rows[i : i + ROWS_A_STATEMENT] for i in range(0, len(rows), ROWS_A_STATEMENT))

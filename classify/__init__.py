@@ -1,0 +1,1 @@
+"""Mention -> ScoredMention: its language, and what it says about the brand."""

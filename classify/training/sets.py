@@ -1,0 +1,157 @@
+"""The texts the model learns from: public sets by their names, and our own mentions of invented brands."""
+
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LABELS = ("negative", "neutral", "positive")
+OWN = Path(__file__).parent / "mentions"
+HELD_BACK = 0.05
+"""Share of each public set on which nothing is trained: temperatures and thresholds are chosen there."""
+OWN_HELD_BACK = 0.15
+"""Share of the invented brands, whole ones, set aside for measuring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text with a label, about the marked place or (no span) as a whole."""
+
+    text: str
+    label: int
+    language: str
+    span: tuple[int, int] | None
+    beside: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A public set: the beginning of its file names, and how many of its rows are drawn."""
+
+    name: str
+    rows: int
+
+
+RECIPE = (
+    Share("umsab_xlmt.train", 14_700),
+    Share("absa_semeval2016.train", 9_000),
+    Share("en_mams_atsa.train", 3_500),
+    Share("en_newsmtsc.train", 6_500),
+    Share("en_semeval2014_task4.train", 2_500),
+    Share("en_twitter_dong2014.train", 4_000),
+    Share("en_semeval2017_task4_ce_topics", 4_000),
+    Share("ru_rusentne2023.train", 3_700),
+    Share("pl_polemo1_wccrs.train", 5_000),
+    Share("tr_movie_reviews.train80", 3_500),
+    Share("hu_husst.train90", 2_000),
+    Share("id_indonlu.train", 2_500),
+    Share("ko_naver.train80", 2_000),
+    Share("no_norec_sentence.train", 2_500),
+    Share("th_wisesight.train", 2_500),
+    Share("vi_uit_vsfc.train", 2_000),
+)
+
+
+def held_back(source: str, identity: str) -> bool:
+    """Whether a row is never trained on; decided by its id alone, so it stays so in every run."""
+    if ".val" in source:
+        return True
+    return int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16) / 2**32 < HELD_BACK
+
+
+def read_set(path: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of one `*.jsonl.gz` with their ids; rows without a label are left out."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            raw = json.loads(line)
+            if raw["label"] is None:
+                continue
+            span = tuple(raw["target_span"]) if raw["target_span"] else None
+            target = raw["target"]
+            if target and not span:
+                at = raw["text"].lower().find(target.lower())
+                span = (at, at + len(target)) if at >= 0 else None
+            yield (
+                raw["id"],
+                Row(
+                    raw["text"],
+                    LABELS.index(raw["label"]),
+                    raw["lang"],
+                    span,
+                    target if target and not span else None,
+                    raw["source"],
+                ),
+            )
+
+
+def public(folder: Path, seed: int, recipe: tuple[Share, ...] = RECIPE) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows held back, drawn by the recipe; classes evened out where they are lopsided."""
+    train: list[Row] = []
+    back: list[Row] = []
+    for share in recipe:
+        rows: list[Row] = []
+        for path in sorted(folder.glob(f"{share.name}*.jsonl.gz")):
+            for identity, row in read_set(path):
+                (back if held_back(path.name, identity) else rows).append(row)
+        train += draw(rows, share.rows, random.Random(f"{seed}{share.name}"))
+    return train, back
+
+
+def draw(rows: list[Row], count: int, chance: random.Random) -> list[Row]:
+    """At most `count` rows, no class over half of them while others have rows left."""
+    chance.shuffle(rows)
+    taken: list[Row] = []
+    seen = [0, 0, 0]
+    later: list[Row] = []
+    for row in rows:
+        if len(taken) == count:
+            break
+        if seen[row.label] >= count * 0.5:
+            later.append(row)
+            continue
+        seen[row.label] += 1
+        taken.append(row)
+    return taken + later[: count - len(taken)]
+
+
+def own() -> tuple[list[Row], list[Row]]:
+    """Our own mentions: rows to train on, and rows of the brands set aside.
+
+    Brands are set aside per language, in the order of a hash of their name, until `OWN_HELD_BACK` of the rows are.
+    """
+    train: list[Row] = []
+    aside: list[Row] = []
+    for path in sorted(OWN.glob("*.jsonl")):
+        raws = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        kept_aside = brands_aside(raws)
+        texts_aside = {raw["text"] for raw in raws if raw["brand"] in kept_aside}
+        for raw in raws:
+            at = raw["text"].index(raw["target"])
+            row = Row(
+                raw["text"],
+                LABELS.index(raw["label"]),
+                raw["lang"],
+                (at, at + len(raw["target"])),
+                None,
+                "own",
+            )
+            if raw["brand"] in kept_aside:
+                aside.append(row)
+            elif raw["text"] not in texts_aside:
+                train.append(row)
+    return train, aside
+
+
+def brands_aside(raws: list[dict[str, str]]) -> set[str]:
+    """The brands of one language that are only measured on."""
+    brands = sorted({raw["brand"] for raw in raws}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    aside: set[str] = set()
+    for brand in brands:
+        if sum(raw["brand"] in aside for raw in raws) >= OWN_HELD_BACK * len(raws):
+            break
+        aside.add(brand)
+    return aside

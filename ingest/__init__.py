@@ -1,0 +1,1 @@
+"""The world -> Mention, Progress: sources, polite polling, brands in texts."""

@@ -1,0 +1,343 @@
+"""The alerter: mentions.scored -> the archive, counts, incidents, the first pages. One transaction a batch.
+
+The consumer group suggests who reads a partition, the database decides: see `alerting.archive.take` and `advance`.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from sqlalchemy import Connection
+
+from alerting import archive, outbox, policy, quotes
+from alerting.account import Account
+from alerting.bins import Bin, bin_start, evidence, exposure
+from alerting.brand_state import VERSION
+from alerting.detector import Settings, State, Verdict
+from alerting.evaluate import Checkpoint, Judgement, Watch, evaluate, fresh
+from alerting.incident import Closed, Incident, Opened, apply, open_incident
+from classify.sentiment import ScoredMention, decode
+from ingest.mention import Progress, UnknownRecord, UnreadableRecord
+from services.metrics import Metrics
+from services.runtime import dead_letters
+from services.runtime.broker import SCORED, Assigned, Batch, Log, LogUnavailable, NotOwner
+from services.runtime.clock import Clock
+from services.runtime.database import Database, DatabaseUnavailable
+from services.runtime.lifecycle import Lifecycle
+from services.runtime.partition import partition_of
+
+GROUP = "alerter"
+LOOKS_BACK = 8 * 7 * 86_400
+"""Seconds of stored mentions that the detector is rebuilt from."""
+RETRY_SECONDS = 2.0
+
+logger = structlog.get_logger()
+
+
+class PartitionsChanged(Exception):
+    """`mentions.scored` has another number of partitions than the stored offsets; the message says what to do."""
+
+
+@dataclass(slots=True)
+class Held:
+    """One partition that this alerter owns."""
+
+    epoch: int
+    next_offset: int
+    account: Account
+
+
+@dataclass(slots=True)
+class Read:
+    """One batch, read."""
+
+    values: list[ScoredMention | Progress] = field(default_factory=list)
+    dead: list[dead_letters.DeadLetter] = field(default_factory=list)
+
+    @property
+    def mentions(self) -> list[ScoredMention]:
+        """The mentions among them."""
+        return [v for v in self.values if isinstance(v, ScoredMention)]
+
+
+@dataclass(slots=True)
+class Done:
+    """What a transaction has done, for logs and metrics after it has committed."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+    opened: list[Incident] = field(default_factory=list)
+    closed: list[Incident] = field(default_factory=list)
+    verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
+
+
+class Alerter:
+    """Owns partitions, one transaction a batch."""
+
+    def __init__(
+        self,
+        database: Database,
+        brands: Mapping[str, str],
+        detector: Settings,
+        steps: Sequence[policy.Step],
+        partitions: int,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`brands`: name -> a hash of its configuration; another hash rebuilds its bins."""
+        self._database = database
+        self._brands = brands
+        self._detector = detector
+        self._steps = steps
+        self._partitions = partitions
+        self._clock = clock
+        self._metrics = metrics
+        self._held: dict[int, Held] = {}
+
+    async def starts(self, assigned: Sequence[Assigned]) -> Mapping[int, int]:
+        """Take each partition, load what is known of it, and say where to read on."""
+        for one in assigned:
+            self._held[one.partition] = await self._database.run(self._take, one)
+        return {one.partition: self._held[one.partition].next_offset for one in assigned}
+
+    async def step(self, batch: Batch, read: Read) -> Done:
+        """Everything that follows from a batch, in one transaction; after a failure the partition is forgotten."""
+        held = self._held.get(batch.partition)
+        if held is None:
+            raise archive.Fenced(f"partition {batch.partition} is not held")
+        start = batch.records[0].offset if batch.records else batch.next_offset
+        if start > held.next_offset:
+            logger.info("the log skips records", partition=batch.partition, at=held.next_offset, to=start)
+        try:
+            done = await self._database.run(self._transaction, held, batch.next_offset, batch.partition, read)
+        except BaseException:
+            self._held.pop(batch.partition, None)
+            raise
+        held.next_offset = batch.next_offset
+        self._count(batch.partition, held.account, read, done)
+        return done
+
+    # --- inside a transaction ---------------------------------------------------------------------------------------
+
+    def _take(self, connection: Connection, assigned: Assigned) -> Held:
+        known = archive.known_partitions(connection)
+        if known - {self._partitions}:
+            raise PartitionsChanged(
+                f"The topic {SCORED} has {self._partitions} partitions, the database was filled from one with "
+                f"{sorted(known)[0]}: create it again with as many, or begin with an empty database."
+            )
+        partition = assigned.partition
+        taken = archive.take(connection, partition, self._partitions, assigned.identity)
+        epoch, offset, log, judged = taken or (1, assigned.begin, assigned.identity, None)
+        begin, lost = where_to_begin(offset, log, assigned)
+        if taken is None or begin != offset or log != assigned.identity:
+            archive.reset_offset(connection, partition, epoch, assigned.identity, begin, lost)
+        if lost:
+            self._metrics.lost.labels("alerter").inc(lost)
+            logger.error("the log had removed records before they were read", partition=partition, records=lost)
+        mine = frozenset(b for b in self._brands if partition_of(b.encode(), self._partitions) == partition)
+        account = Account(partition, mine, judged=judged or 0.0)
+        account.paths = archive.load_paths(connection, partition)
+        account.width = max((via for _, via in account.paths), default=-1) + 1 or None
+        account.open = {i.brand: i.id for i in archive.load_open(connection) if i.brand in mine}
+        for brand in mine:
+            watch = self._load(connection, brand, account.judged)
+            if watch is not None:
+                account.watches[brand] = watch
+        return Held(epoch, begin, account)
+
+    def _load(self, connection: Connection, brand: str, judged: float) -> Watch | None:
+        """The watch of a brand: from its sealed checkpoint, or rebuilt from what is stored."""
+        services = archive.load_services(connection, brand)
+        if not services:
+            return None
+        counted = evidence(services, judged)
+        stored = archive.load_checkpoint(connection, brand, self._config(brand, counted))
+        if stored is not None:
+            watch = Watch(brand, [Checkpoint(stored[0], State.from_bytes(stored[1]))])
+        else:
+            watch = fresh(brand, max(min(s.since for s in services.values()), judged - LOOKS_BACK))
+        watch.services = services
+        watch.bins = archive.load_bins(connection, brand, watch.sealed, counted)
+        evaluate(watch, judged, self._detector)
+        return watch
+
+    def _config(self, brand: str, counted: Mapping[str, object]) -> str:
+        """What a checkpoint depends on: another hash, another history."""
+        said = repr((self._brands[brand], sorted(counted), self._detector, VERSION))
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    def _transaction(self, connection: Connection, held: Held, end: int, partition: int, read: Read) -> Done:
+        account = held.account
+        archive.advance(connection, partition, held.epoch, held.next_offset, end)
+        mentions = read.mentions
+        late = {s.mention.id: account.late(s) for s in mentions}
+        new = archive.add_mentions(connection, mentions, late)
+        archive.add_sightings(connection, mentions)
+        polls = [poll for v in read.values if isinstance(v, Progress) for poll in v.polls]
+        archive.add_polls(connection, partition, polls)
+        done = Done()
+        for value in read.values:
+            if isinstance(value, ScoredMention):
+                mention = value.mention
+                done.reasons[mention.id] = account.count(value, mention.id in new, late[mention.id])
+                new.discard(mention.id)
+            else:
+                self._progress(connection, account, value, done)
+        heard = {(v.collector, v.path or 0) for v in read.values if isinstance(v, Progress)}
+        archive.put_paths(connection, partition, {k: account.paths[k] for k in heard if k in account.paths})
+        return done
+
+    def _progress(self, connection: Connection, account: Account, progress: Progress, done: Done) -> None:
+        """Time has gone on: settle what the polls answered, and judge every bin that has ended."""
+        if account.hear(progress):
+            archive.drop_collector(connection, account.partition, progress.collector)
+        archive.put_services(connection, account.answered(progress.polls))
+        clock = account.clock
+        if clock is None or bin_start(clock) <= account.judged:
+            return
+        for brand, watch in list(account.watches.items()):
+            if frozenset(evidence(watch.services, clock)) != watch.counted and watch.counted:
+                watch = self._again(connection, account, brand)  # noqa: PLW2901 - it takes the place of the old one
+            sealed = watch.sealed
+            judgement = evaluate(watch, clock, self._detector)
+            self._store(connection, watch, judgement, sealed)
+            done.verdicts += [(brand, verdict) for verdict in judgement.verdicts]
+            self._incident(connection, account, watch, judgement, done)
+        account.judged = bin_start(clock)
+        archive.set_clock(connection, account.partition, account.judged)
+
+    def _again(self, connection: Connection, account: Account, brand: str) -> Watch:
+        """Another set of sources counts: its whole history is derived again, so that it is no step in the rate."""
+        watch = self._load(connection, brand, account.judged) or fresh(brand, account.judged)
+        account.watches[brand] = watch
+        return watch
+
+    def _store(self, connection: Connection, watch: Watch, judgement: Judgement, sealed: int) -> None:
+        changed = {start: watch.bins[start] for start in judgement.changed if start in watch.bins}
+        archive.put_bins(connection, watch.brand, changed)
+        if watch.sealed != sealed:
+            config = self._config(watch.brand, dict.fromkeys(watch.counted))
+            archive.put_checkpoint(connection, watch.brand, watch.sealed, watch.checkpoints[0].state.to_bytes(), config)
+
+    def _incident(
+        self, connection: Connection, account: Account, watch: Watch, judgement: Judgement, done: Done
+    ) -> None:
+        """Open or close, with the first pages in the same transaction."""
+        wall = self._clock.now()
+        known = account.open.get(watch.brand)
+        page = next((v for v in reversed(judgement.verdicts) if v.kind == "page"), None)
+        if judgement.active and known is None and page is not None:
+            said = quotes.gather(connection, watch.brand, page.since, judgement.at, sorted(watch.counted))
+            event = Opened(
+                at=judgement.at,
+                since=page.since,
+                expected=page.expected,
+                observed=int(page.observed),
+                ratio=page.ratio,
+                score=page.score,
+                rule=page.rule,
+                reason=page.reason,
+                evidence=said,
+            )
+            incident = open_incident(watch.brand, event, wall)
+            archive.append(connection, incident, event, wall)
+            outbox.enqueue_due(connection, incident, self._steps, wall)
+            account.open[watch.brand] = incident.id
+            done.opened.append(incident)
+        elif not judgement.active and known is not None:
+            current = archive.load_incident(connection, known, lock=True)
+            del account.open[watch.brand]
+            if current is None or current.state == "closed":
+                return
+            over = next((v for v in reversed(judgement.verdicts) if v.kind == "close"), None)
+            ending = Closed(at=judgement.at, reason=over.reason if over else "What came late took the evidence away.")
+            incident = apply(current, ending)
+            archive.append(connection, incident, ending, wall)
+            outbox.enqueue_due(connection, incident, self._steps, wall)
+            done.closed.append(incident)
+
+    # --- after it ---------------------------------------------------------------------------------------------------
+
+    def _count(self, partition: int, account: Account, read: Read, done: Done) -> None:
+        metrics, now = self._metrics, self._clock.now()
+        for scored in read.mentions:
+            reason = done.reasons.get(scored.mention.id, "duplicate")
+            if reason != "counted":
+                metrics.not_counted.labels(reason).inc()
+                continue
+            metrics.sentiment.labels(metrics.brand(scored.mention.brand), scored.label).inc()
+            metrics.decision_delay.observe(max(0.0, now - scored.mention.time))
+        metrics.clock.labels(partition).set(account.judged)
+        for watch in account.watches.values():
+            self._show(watch, account.judged)
+        for incident in done.opened:
+            metrics.incidents.labels(metrics.brand(incident.brand), "opened").inc()
+            logger.warning("incident opened", incident=incident.id, brand=incident.brand, reason=incident.reason)
+        for incident in done.closed:
+            metrics.incidents.labels(metrics.brand(incident.brand), "closed").inc()
+            logger.info("incident closed", incident=incident.id, brand=incident.brand, reason=incident.closed_reason)
+
+    def _show(self, watch: Watch, judged: float) -> None:
+        """The last hour as gauges."""
+        label = self._metrics.brand(watch.brand)
+        starts = np.arange(bin_start(judged) - 3_600, bin_start(judged), 300, dtype=np.int64)
+        seen = exposure(starts, evidence(watch.services, judged).values())
+        bins = [watch.bins.get(int(s), Bin()) for s in starts]
+        state = watch.checkpoints[-1].state
+        self._metrics.observed.labels(label).set(sum(b.negative for b in bins))
+        self._metrics.expected.labels(label).set(float((state.usual(starts)[0] * seen).sum()))
+        self._metrics.exposure.labels(label).set(float(seen.mean()))
+
+
+def where_to_begin(offset: int, log: str, assigned: Assigned) -> tuple[int, int]:
+    """Where to read on, and how many records are lost: another log, or an offset ahead of it, is read from its beginning
+    (safe by id); what retention has taken before it was read is counted."""
+    if log != assigned.identity or offset > assigned.end:
+        return assigned.begin, 0
+    return max(offset, assigned.begin), max(0, assigned.begin - offset)
+
+
+def read(batch: Batch, metrics: Metrics) -> Read:
+    """Bytes -> records; unreadable ones for the dead letters, unknown ones counted."""
+    out = Read()
+    for record in batch.records:
+        try:
+            out.values.append(decode(record.value))
+        except UnknownRecord:
+            metrics.skipped.labels(SCORED).inc()
+        except UnreadableRecord as fault:
+            metrics.dead.labels(SCORED, "unreadable").inc()
+            out.dead.append(dead_letters.letter(batch, record, str(fault)))
+    return out
+
+
+async def alert(log: Log, alerter: Alerter, metrics: Metrics, lifecycle: Lifecycle, poke: asyncio.Event) -> None:
+    """Read, transact, for ever; whatever fails, the partition is taken again and nothing is lost.
+
+    `poke` is set when something has to be sent, so that a pager in the same process need not wait.
+    """
+    while True:
+        try:
+            async with log.subscribe(SCORED, GROUP, alerter.starts) as subscription:
+                lifecycle.ready("alerter")
+                async for batch in subscription.batches():
+                    with lifecycle.hold("batch to count"):
+                        metrics.lag.labels("alerter", batch.partition).set(batch.lag)
+                        what = read(batch, metrics)
+                        await dead_letters.bury(log, what.dead)
+                        done = await alerter.step(batch, what)
+                        if done.opened or done.closed:
+                            poke.set()
+                        await subscription.commit(batch.partition, batch.next_offset)
+        except (archive.Fenced, NotOwner) as fault:
+            logger.info("partition given up, rejoining", cause=str(fault))
+        except DatabaseUnavailable as fault:
+            metrics.database.labels("alerter").inc()
+            logger.error("the database failed, trying again", cause=str(fault))
+        except LogUnavailable as fault:
+            metrics.log.labels("alerter").inc()
+            logger.error("the log does not answer, trying again", cause=str(fault))
+        await asyncio.sleep(RETRY_SECONDS)

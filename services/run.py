@@ -1,0 +1,203 @@
+"""Puts the stages together: all in one process, or one of them in each."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from alerting.channels import KINDS as CHANNEL_KINDS
+from alerting.detector import Settings as DetectorSettings
+from alerting.policy import Step
+from classify.language import Languages
+from classify.score import Scorer
+from ingest.brand import Matcher
+from services.alerter import Alerter, alert
+from services.classifier import classify
+from services.collector import Collector, collect
+from services.metrics import Metrics
+from services.models import open_model
+from services.pager import Pager, page
+from services.runtime.broker import DEAD, MENTIONS, SCORED, Log
+from services.runtime.clock import Clock
+from services.runtime.connect import open_log
+from services.runtime.database import Database
+from services.runtime.lifecycle import DRAIN_SECONDS, Lifecycle
+from services.runtime.settings import Settings
+from services.web.health import serve
+
+STAGES = ("collector", "classifier", "alerter", "pager")
+"""In the order of the data, which is the order in which they stop."""
+IN_HAND = {"collector": "poll", "classifier": "batch to score", "alerter": "batch to count", "pager": "page"}
+"""What each of them has in hand while it works."""
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the stages stand on."""
+
+    settings: Settings
+    clock: Clock
+    lifecycle: Lifecycle
+    metrics: Metrics
+    database: Database
+    log: Log | None
+    poke: asyncio.Event
+    name: str
+
+
+async def run(
+    settings: Settings,
+    *,
+    clock: Clock,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    stages: Sequence[str] = STAGES,
+    name: str = "local",
+    migrate: bool = True,
+    listen: bool = True,
+) -> None:
+    """Run some stages until `lifecycle.stopping` is set, then drain; a stage that dies ends them all.
+
+    Args:
+        settings: the configuration.
+        clock: where they get the time from.
+        lifecycle: tells the others what is ready and in hand.
+        metrics: where they count.
+        stages: which ones.
+        name: of this process among those of its kind; a collector that comes back under its name goes on at once.
+        migrate: bring the database to this version first (otherwise another version is refused).
+        listen: serve /livez, /readyz and /metrics.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database.url)
+        stack.callback(database.close)
+        await asyncio.to_thread(database.migrate if migrate else database.check_revision)
+        log = None
+        if set(stages) != {"pager"}:
+            log = await open_log(settings.log, clock, name=name)
+            stack.push_async_callback(log.close)
+            await create_topics(log, settings)
+        parts = Parts(settings, clock, lifecycle, metrics, database, log, asyncio.Event(), name)
+        async with asyncio.TaskGroup() as group:
+            if listen:
+                web = group.create_task(serve(settings.http.listen, lifecycle, metrics), name="web")
+            tasks = {
+                stage: group.create_task(await START[stage](parts, stack), name=stage)
+                for stage in STAGES
+                if stage in stages
+            }
+            logger.info("at work", stages=list(tasks))
+            await lifecycle.stopping.wait()
+            await drain(tasks, lifecycle, log)
+            if listen:
+                web.cancel()
+        logger.info("stopped")
+
+
+async def create_topics(log: Log, settings: Settings) -> None:
+    """The topics, where they do not exist yet."""
+    await log.create({MENTIONS: settings.log.partitions, SCORED: settings.log.partitions}, retention=settings.log.retention)
+    await log.create({DEAD: 1}, retention=settings.log.retention)
+
+
+async def drain(tasks: dict[str, "asyncio.Task[None]"], lifecycle: Lifecycle, log: Log | None) -> None:
+    """Stop in the order of the data: each finishes what it has in hand; after `DRAIN_SECONDS` it is cut off.
+
+    What is cut off is done again at the next start.
+    """
+    deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+    behind = {"classifier": (MENTIONS, "classifier"), "alerter": (SCORED, "alerter")}
+
+    async def busy(stage: str) -> bool:
+        if lifecycle.in_hand(IN_HAND[stage]):
+            return True
+        before = STAGES[STAGES.index(stage) - 1]
+        return log is not None and stage in behind and before in tasks and await log.lag(*behind[stage]) > 0
+
+    for stage in STAGES:
+        if stage not in tasks:
+            continue
+        try:
+            async with asyncio.timeout_at(deadline):
+                while await busy(stage):
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            logger.warning("cut off", stage=stage)
+        tasks[stage].cancel()
+        await asyncio.wait([tasks[stage]], timeout=2.0)
+
+
+Start = Callable[[Parts, AsyncExitStack], Coroutine[Any, Any, Coroutine[Any, Any, None]]]
+
+
+async def _collector(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+    assert parts.log is not None
+    settings = parts.settings
+    collector = Collector(
+        parts.name,
+        settings.sources,
+        Matcher(settings.brands),
+        parts.log,
+        parts.database,
+        parts.clock,
+        parts.metrics,
+        parts.lifecycle,
+        contact=settings.http.contact,
+    )
+    stack.push_async_callback(collector.close)
+    return collect(collector)
+
+
+async def _classifier(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+    assert parts.log is not None
+    model = await asyncio.to_thread(open_model, parts.settings.model.name)
+    languages = await asyncio.to_thread(Languages, parts.settings.languages)
+    parts.metrics.build.info({"model": model.name})
+    return classify(parts.log, Scorer(model, languages), parts.clock, parts.metrics, parts.lifecycle)
+
+
+async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+    assert parts.log is not None
+    settings = parts.settings
+    alerter = Alerter(
+        parts.database,
+        {brand.name: fingerprint(brand.model_dump_json()) for brand in settings.brands},
+        DetectorSettings(settings.detector.pages_per_month, settings.detector.sensitivity),
+        steps(settings),
+        await parts.log.partitions(SCORED),
+        parts.clock,
+        parts.metrics,
+    )
+    return alert(parts.log, alerter, parts.metrics, parts.lifecycle, parts.poke)
+
+
+async def _pager(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+    channels = {
+        name: CHANNEL_KINDS[config.kind].make(config)  # type: ignore[arg-type] - its own kind of configuration
+        for name, config in parts.settings.channels.items()
+    }
+    for channel in channels.values():
+        stack.push_async_callback(channel.close)
+    pager = Pager(
+        parts.database, channels, steps(parts.settings), parts.clock, parts.metrics, parts.lifecycle, name=parts.name
+    )
+    return page(pager, parts.clock, parts.lifecycle, parts.poke)
+
+
+START: dict[str, Start] = {"collector": _collector, "classifier": _classifier, "alerter": _alerter, "pager": _pager}
+
+
+def steps(settings: Settings) -> tuple[Step, ...]:
+    """The escalation policy as the configuration says it."""
+    return tuple(Step(step.channel, step.to, step.after) for step in settings.paging)
+
+
+def fingerprint(text: str) -> str:
+    """Short hash of a part of the configuration."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

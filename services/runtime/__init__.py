@@ -1,0 +1,1 @@
+"""What every process stands on: settings, the log, the database, the clock, metrics, shutdown."""

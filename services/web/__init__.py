@@ -1,0 +1,1 @@
+"""What Tocsin answers over HTTP."""
