@@ -38,7 +38,7 @@ kafka: .venv/dev ## Start an Apache Kafka from KAFKA_HOME on free local ports; C
 	  echo "https://kafka.apache.org/downloads, unpack it, then: make kafka KAFKA_HOME=/path/to/kafka_2.13-4.1.0" >&2; \
 	  exit 2; \
 	fi
-	@KAFKA_HOME="$(KAFKA_HOME)" $(BIN)/python -m tests.support.kafka
+	@KAFKA_HOME="$(KAFKA_HOME)" $(BIN)/python -m tests.kafka_server
 
 wheel: .venv/dev ## Build the wheel and the source archive into dist/.
 	@$(BIN)/python -m build -q

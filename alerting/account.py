@@ -91,10 +91,13 @@ class Account:
         reason = _why_not(scored, new, late)
         if reason is not None:
             return reason
+        if mention.brand not in self.brands:
+            return "unknown-brand"
         if watch is None:
-            return "unknown-brand" if mention.brand not in self.brands else "source-too-new"
-        service = watch.services.get(mention.source)
-        if service is None or not in_evidence(service, watch.services, self.clock or mention.collected):
+            watch = self.watches[mention.brand] = fresh(mention.brand, mention.collected)
+        # Live mentions may come before the Progress that tells of the source's first answer.
+        service = watch.services.setdefault(mention.source, Service(mention.collected, mention.collected))
+        if not in_evidence(service, watch.services, self.clock or mention.collected):
             return "source-too-new"
         start = bin_start(mention.time)
         bin = watch.bins.setdefault(start, Bin())

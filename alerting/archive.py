@@ -30,7 +30,9 @@ def upserting(connection: Connection, table: Table) -> Any:
 # --- progress: the database decides who owns a partition -----------------------------------------------------------
 
 
-def take(connection: Connection, partition: int, partitions: int, log: str) -> tuple[int, int, str, float | None] | None:
+def take(
+    connection: Connection, partition: int, partitions: int, log: str
+) -> tuple[int, int, str, float | None] | None:
     """Become the owner of a partition: its epoch grows.
 
     Returns (epoch, next offset, identity of the log the offset belongs to, clock), or None for a new partition.
@@ -195,9 +197,7 @@ def put_paths(connection: Connection, partition: int, paths: Mapping[tuple[str, 
 
 def drop_collector(connection: Connection, partition: int, collector: str) -> None:
     """It has left: nobody waits for it any more."""
-    connection.execute(
-        t.path.delete().where(t.path.c.partition == partition, t.path.c.collector == collector)
-    )
+    connection.execute(t.path.delete().where(t.path.c.partition == partition, t.path.c.collector == collector))
 
 
 def load_paths(connection: Connection, partition: int) -> dict[tuple[str, int], float]:
@@ -208,9 +208,7 @@ def load_paths(connection: Connection, partition: int) -> dict[tuple[str, int], 
 
 def put_services(connection: Connection, services: Mapping[tuple[str, str], Service]) -> None:
     """(brand, source) -> since when it has answered, and up to when."""
-    rows = [
-        {"brand": b, "source": s, "since": v.since, "last_answer": v.last_answer} for (b, s), v in services.items()
-    ]
+    rows = [{"brand": b, "source": s, "since": v.since, "last_answer": v.last_answer} for (b, s), v in services.items()]
     for part in _parts(rows):
         statement = upserting(connection, t.source_service).values(part)
         connection.execute(
@@ -229,7 +227,9 @@ def load_services(connection: Connection, brand: str) -> dict[str, Service]:
             select(t.mention.c.source, func.count())
             .where(_counted(brand), t.mention.c.time >= newest - 14 * 86_400)
             .group_by(t.mention.c.source)
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     return {r.source: Service(r.since, r.last_answer, counts.get(r.source, 0) + 1.0) for r in rows}
 
@@ -349,6 +349,12 @@ def load_open(connection: Connection, brand: str | None = None) -> list[Incident
     if brand is not None:
         statement = statement.where(t.incident.c.brand == brand)
     return [msgspec.convert(row, Incident) for row in connection.execute(statement).scalars()]
+
+
+def load_recent(connection: Connection, limit: int) -> list[Incident]:
+    """The newest incidents, closed ones too, newest first."""
+    newest = select(t.incident.c.snapshot).order_by(t.incident.c.opened.desc(), t.incident.c.id).limit(limit)
+    return [msgspec.convert(row, Incident) for row in connection.execute(newest).scalars()]
 
 
 def load_incident(connection: Connection, incident: str, *, lock: bool = False) -> Incident | None:

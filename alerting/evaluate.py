@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from alerting.baseline import seasonal
 from alerting.bins import Bin, Service, bin_start, evidence, exposure
 from alerting.detector import BIN_SECONDS, Settings, State, Verdict, update
 
@@ -109,6 +111,12 @@ def active(state: State) -> bool:
     return bool(state.brands["open"][0] > 0)
 
 
+def usual(state: State, starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the detector expects of the (one) brand in each bin [bins], if all of it is seen."""
+    record = state.brands.view(np.recarray)[0]
+    return np.array([record.level * seasonal.py_func(record, int(start)) for start in starts])
+
+
 def _kept(at: int, end: int) -> bool:
     """Whether the state after the bin that ends at `at` is worth its memory at `end`."""
     return any(end - at <= age and at % apart == 0 for age, apart in SPACINGS)
@@ -117,6 +125,8 @@ def _kept(at: int, end: int) -> bool:
 def _forget(watch: Watch, end: int) -> None:
     """Keep the newest state, the spaced ones, and one that is sealed; drop the bins before it."""
     sealed = max((c.end for c in watch.checkpoints if c.end <= end - SEALED_AFTER), default=watch.sealed)
-    watch.checkpoints = [c for c in watch.checkpoints if c.end in (sealed, end) or (c.end > sealed and _kept(c.end, end))]
+    watch.checkpoints = [
+        c for c in watch.checkpoints if c.end in (sealed, end) or (c.end > sealed and _kept(c.end, end))
+    ]
     for start in [start for start in watch.bins if start < sealed]:
         del watch.bins[start]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from alerting import tables as t
 from alerting.archive import append, upserting
@@ -169,22 +169,27 @@ def _claimed(row: Any, now: float) -> Claimed:
     return Claimed(row.id, row.incident, _kind(row.key), row.step, row.channel, row.created, message)
 
 
-def settle(connection: Connection, worker: str, claimed: Claimed, outcome: Outcome, now: float) -> bool:
+def settle(connection: Connection, claimed: Claimed, outcome: Outcome, now: float) -> bool:
     """Write down what became of an attempt; False where another attempt has settled it already.
 
-    Delivered and refused are true whoever found out; a later attempt is only planned by whoever still holds the claim.
+    Delivered and refused are true whoever found out, and a delivery even after it was no longer wanted; a later attempt
+    is only planned by the newest one.
     """
     o = t.outbox.c
-    mine = update(t.outbox).where(o.id == claimed.id, o.state == "waiting")
+    mine = update(t.outbox).where(o.id == claimed.id)
+    waiting = mine.where(o.state == "waiting")
     match outcome:
         case Delivered(receipt):
-            statement = mine.values(state="delivered", outcome=receipt[:500], settled=now, claimed_until=0)
+            unsettled = mine.where(o.state.in_(["waiting", "obsolete"]))
+            statement = unsettled.values(state="delivered", outcome=receipt[:500], settled=now, claimed_until=0)
         case Refused(reason):
-            statement = mine.values(state="refused", outcome=reason, settled=now, claimed_until=0)
+            statement = waiting.values(state="refused", outcome=reason, settled=now, claimed_until=0)
         case TryAgain(reason, after, ambiguous):
             due = now + delay(claimed.message.key, claimed.message.attempt, after)
             said = f"{reason} (it may have arrived)" if ambiguous else reason
-            statement = mine.where(o.claimed_by == worker).values(due=due, outcome=said, claimed_until=0)
+            statement = waiting.where(o.attempts == claimed.message.attempt).values(
+                due=due, outcome=said, claimed_until=0
+            )
     return connection.execute(statement).rowcount == 1
 
 

@@ -18,16 +18,12 @@ import numpy as np
 import onnxruntime
 
 from classify.encode import Encoded, encode, load_tokenizer
-from classify.model import Answer, Question
+from classify.model import Answer, ModelMissing, Question
 from classify.sentiment import LABELS, Label, Sentiment
 
 FOLDER = Path(__file__).parent / "bundle"
 REMEMBERED = 20_000
 """Answers kept, so that a copy of a text is not computed again."""
-
-
-class ModelMissing(Exception):
-    """The model's files are not there; the message says what to do."""
 
 
 class Bundled:
@@ -36,20 +32,23 @@ class Bundled:
     Args:
         folder: holds model.onnx, tokenizer.json.gz and card.json (name, temperatures, threshold).
         threads: texts computed side by side.
+
+    Raises:
+        ModelMissing: one of the files is not there, or damaged.
     """
 
     def __init__(self, folder: Path = FOLDER, threads: int = 2) -> None:
         try:
             card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+            self._name = str(card["name"])
+            self._temperatures = {head: float(card["temperature"][head]) for head in ("text", "target")}
+            self._threshold = float(card["threshold"])
             self._tokenizer = load_tokenizer(folder / "tokenizer.json.gz")
             self._session = _session(folder / "model.onnx")
-        except (OSError, onnxruntime.capi.onnxruntime_pybind11_state.NoSuchFile) as fault:
+        except Exception as fault:  # onnxruntime and tokenizers have a dozen kinds, with no ancestor of their own
             raise ModelMissing(
-                f"The model in {folder} cannot be read ({fault}): install Tocsin again, or set `model.name`."
+                f"The model in {folder} cannot be read ({_short(fault)}): install Tocsin again, or set `model.name`."
             ) from fault
-        self._name: str = card["name"]
-        self._temperatures: dict[str, float] = card["temperature"]
-        self._threshold: float = card["threshold"]
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._known: OrderedDict[bytes, Answer] = OrderedDict()
         self._lock = Lock()
@@ -65,7 +64,9 @@ class Bundled:
         keys = [_key(e) for e in encoded]
         todo = {key: e for key, e in zip(keys, encoded, strict=True) if self._recall(key) is None}
         longest_first = sorted(todo, key=lambda key: -len(todo[key].ids))
-        found = dict(zip(longest_first, self._threads.map(lambda key: self._one(todo[key]), longest_first), strict=True))
+        found = dict(
+            zip(longest_first, self._threads.map(lambda key: self._one(todo[key]), longest_first), strict=True)
+        )
         answers = [found.get(key) or self._recall(key) or self._one(e) for key, e in zip(keys, encoded, strict=True)]
         with self._lock:
             self._known.update(found)
@@ -102,6 +103,12 @@ def interpret(logits: "np.typing.NDArray[np.float32]", temperature: float, thres
     best = int(shares.argmax())
     label: Label = LABELS[best] if shares[best] >= threshold else "unsure"
     return Answer(Sentiment(*(float(s) for s in shares)), label)
+
+
+def _short(fault: Exception) -> str:
+    """Its first line, without the end of a long one."""
+    said = str(fault).strip().split("\n")[0].rstrip(".")[:200]
+    return f"{type(fault).__name__}: {said}"
 
 
 def _key(encoded: Encoded) -> bytes:

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-PROMISED = tuple(
-    "pl ru tr en de fr es it pt nl uk cs sk ro hu sr bg el sv no da fi ar he fa hi id vi th ko ja zh".split()
-)
+PROMISED = (
+    "pl", "ru", "tr", "en", "de", "fr", "es", "it", "pt", "nl", "uk", "cs", "sk", "ro", "hu", "sr", "bg", "el", "sv",
+    "no", "da", "fi", "ar", "he", "fa", "hi", "id", "vi", "th", "ko", "ja", "zh",
+)  # fmt: skip
 """ISO 639-1 codes of the languages that Tocsin promises to read."""
 UNDETERMINED = "und"
 SURE = 0.7
@@ -28,7 +29,7 @@ SCRIPTS = {
 }  # fmt: skip
 """Scripts that promised languages are written in, where it is not Latin (Serbian is written in both)."""
 READABLE = {"LATIN", *SCRIPTS.values()}
-_NOISE = re.compile(r"https?://\S+|[@#]\S+|\S+@\S+")
+_NOISE = re.compile(r"https?://\S+|[@#]\S+|\S{1,64}@\S+")
 
 
 class Languages:
@@ -64,7 +65,7 @@ class Languages:
         if not whole:
             return claimed if claimed in fitting else UNDETERMINED
         best = max(guesses, key=lambda code: guesses[code])
-        if claimed in guesses and guesses[claimed] / whole >= 0.02:  # noqa: PLR2004 - the claim is strong evidence
+        if claimed in guesses and guesses[claimed] / whole >= 0.02:
             return claimed or best
         return best if guesses[best] / whole >= SURE else UNDETERMINED
 

@@ -7,6 +7,10 @@ from typing import Protocol
 from classify.sentiment import Label, Sentiment
 
 
+class ModelMissing(Exception):
+    """The model cannot be used: not there, damaged, or of another kind; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A text, and what the answer is to be about: marked places, a name beside the text, or (neither) the whole."""

@@ -6,10 +6,14 @@ On a GPU if there is one. The target is given as the second text of a pair, as s
 from collections.abc import Sequence
 from typing import Any
 
-from classify.model import Answer, Question
+from classify.encode import usable
+from classify.model import Answer, ModelMissing, Question
 from classify.sentiment import LABELS, Sentiment
 
 LIMIT = 256
+"""Tokens read of a text, the target with it."""
+BEFORE, LONGEST = 400, 20_000
+"""Characters that are kept before the first marked place, and in all."""
 TOGETHER = 32
 THRESHOLD = 0.5
 NAMES = {
@@ -20,25 +24,38 @@ NAMES = {
 """How checkpoints call the labels; several names of one label are added up."""
 
 
-class NotASentimentModel(Exception):
+class NotASentimentModel(ModelMissing):
     """The checkpoint's labels are no sentiments; the message names them."""
 
 
 class Transformer:
-    """A checkpoint by name or folder."""
+    """A checkpoint by name or folder.
+
+    Raises:
+        ModelMissing: torch or transformers is not installed, or the checkpoint cannot be read.
+        NotASentimentModel: its labels are no sentiments.
+    """
 
     def __init__(self, checkpoint: str) -> None:
         try:
-            import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
+            import torch  # noqa: PLC0415 - an extra: not everybody has it
+            from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
         except ImportError as fault:
-            raise ImportError(
+            raise ModelMissing(
                 f"The model {checkpoint!r} needs torch and transformers: pip install 'tocsin[transformer]'."
             ) from fault
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        self._model = AutoModelForSequenceClassification.from_pretrained(checkpoint).to(self._device).eval()
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+            model = AutoModelForSequenceClassification.from_pretrained(checkpoint)
+        except Exception as fault:  # every part of a checkpoint fails in its own way
+            raise ModelMissing(
+                f"The checkpoint {checkpoint!r} cannot be read ({str(fault).strip().splitlines()[0][:200]}). "
+                "Write the name of a model on the Hugging Face hub, or a folder that holds one."
+            ) from fault
+        self._model = model.to(self._device).eval()
+        self._limit = limit(self._tokenizer.model_max_length, self._model.config)
         self._columns = columns(self._model.config.id2label)
         self._name = f"transformers:{checkpoint}"
 
@@ -49,22 +66,23 @@ class Transformer:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer for each question, in order; longest texts first, so that a batch pads little."""
-        order = sorted(range(len(questions)), key=lambda i: -len(questions[i].text))
-        answers: list[Answer | None] = [None] * len(questions)
-        for low in range(0, len(order), TOGETHER):
-            part = order[low : low + TOGETHER]
-            for i, answer in zip(part, self._batch([questions[i] for i in part]), strict=True):
-                answers[i] = answer
-        return [answer for answer in answers if answer is not None]
+        answers: dict[int, Answer] = {}
+        for has_target in (True, False):
+            places = [i for i, q in enumerate(questions) if (target_of(q) is not None) is has_target]
+            places.sort(key=lambda i: -len(questions[i].text))
+            for low in range(0, len(places), TOGETHER):
+                part = places[low : low + TOGETHER]
+                answers.update(zip(part, self._batch([questions[i] for i in part]), strict=True))
+        return [answers[i] for i in range(len(questions))]
 
     def _batch(self, questions: Sequence[Question]) -> list[Answer]:
-        targets = [target_of(q) for q in questions]
-        pairs: Any = {"text_pair": [t or "" for t in targets]} if any(targets) else {}
+        """All with a target, or none: a text alone and a text beside nothing are two things to a checkpoint."""
+        targets = [usable(target) for q in questions if (target := target_of(q)) is not None]
         encoded = self._tokenizer(
-            [q.text[:20_000] for q in questions],
-            **pairs,
+            [window(q) for q in questions],
+            **({"text_pair": targets} if targets else {}),
             truncation=True,
-            max_length=min(LIMIT, self._tokenizer.model_max_length),
+            max_length=self._limit,
             padding=True,
             return_tensors="pt",
         ).to(self._device)
@@ -73,12 +91,24 @@ class Transformer:
         return [_answer(row, self._columns) for row in shares]
 
 
+def limit(tokenizer_limit: int, config: Any) -> int:
+    """Tokens that go in at once; two places less than the network has, as RoBERTa counts from 2."""
+    return min(LIMIT, tokenizer_limit, getattr(config, "max_position_embeddings", LIMIT + 2) - 2)
+
+
+def window(question: Question) -> str:
+    """The part of the text that is read: from a little before the first marked place on."""
+    first = min((start for start, _ in question.spans), default=0)
+    start = max(0, first - BEFORE)
+    return usable(question.text[start : start + LONGEST])
+
+
 def target_of(question: Question) -> str | None:
     """The target as a text of its own."""
     if question.spans:
-        start, end = question.spans[0]
-        return question.text[start:end]
-    return question.beside
+        start, end = min(question.spans)
+        return question.text[start:end][:200]
+    return question.beside[:200] if question.beside is not None else None
 
 
 def columns(labels: dict[int, str]) -> dict[str, list[int]]:
@@ -86,6 +116,8 @@ def columns(labels: dict[int, str]) -> dict[str, list[int]]:
     out: dict[str, list[int]] = {
         ours: [i for i, theirs in labels.items() if theirs.lower() in names] for ours, names in NAMES.items()
     }
+    if sorted(label.lower() for label in labels.values()) == ["label_0", "label_1"]:
+        return {"negative": [0], "neutral": [], "positive": [1]}  # the usual order of two labels without names
     if not out["negative"] or not out["positive"]:
         raise NotASentimentModel(
             f"The labels of this checkpoint are {sorted(labels.values())}: "
@@ -96,7 +128,9 @@ def columns(labels: dict[int, str]) -> dict[str, list[int]]:
 
 def _answer(shares: Sequence[float], where: dict[str, list[int]]) -> Answer:
     values = [sum(shares[i] for i in where[label]) for label in LABELS]
-    whole = sum(values) or 1.0
+    whole = sum(values)
+    if not whole > 0:  # all goes to labels that are none of ours
+        return Answer(Sentiment(0.0, 1.0, 0.0), "unsure")
     sentiment = Sentiment(*(v / whole for v in values))
     sure = max(values) / whole >= THRESHOLD
     return Answer(sentiment, sentiment.likeliest if sure else "unsure")

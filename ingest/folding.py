@@ -11,7 +11,11 @@ from functools import lru_cache
 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u02b9\u0060\u00b4\uff07"), "'")
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2212\ufe63\uff0d"), "-")
-_INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF, *range(0xFE00, 0xFE10)])
+_DOT_ABOVE = 0x307
+"""Left over where a program lowered the Turkish dotted capital."""
+_INVISIBLE = dict.fromkeys(
+    [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF, *range(0xFE00, 0xFE10), _DOT_ABOVE]
+)
 _SAME_LETTER = {ord("\u0130"): "i", ord("\u0131"): "i", ord("\u0451"): "\u0435", ord("\u0401"): "\u0435"}
 _TABLE = _APOSTROPHES | _HYPHENS | _INVISIBLE | _SAME_LETTER
 _SPACES = re.compile(r"\s\s")
@@ -51,8 +55,7 @@ _ASCII = {ord("`"): "'", **dict.fromkeys(map(ord, "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1
 @lru_cache(maxsize=20_000)
 def fold_cluster(cluster: str) -> str:
     """One letter with its marks, folded: none, one or several characters."""
-    mapped = cluster.translate(_TABLE)
-    folded = unicodedata.normalize("NFKC", mapped).casefold().translate(_TABLE)
+    folded = unicodedata.normalize("NFKC", cluster).translate(_TABLE).casefold().translate(_TABLE)
     folded = unicodedata.normalize("NFKC", folded)
     return " " if folded and folded.isspace() else folded
 

@@ -50,7 +50,9 @@ def canonical_url(url: str) -> str | None:
         return None
     for port in _DEFAULT_PORTS:
         host = host.removesuffix(port)
-    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.fullmatch(key)]
+    kept = [
+        (key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.fullmatch(key)
+    ]
     fragment = "" if "=" in parts.fragment or parts.fragment.startswith(":~:") else parts.fragment
     return urlunsplit(("https", host, parts.path or "/", urlencode(kept), fragment))
 

@@ -80,6 +80,8 @@ class Kind(Protocol):
     """What the terms of use of such sources ask, in a sentence; shown by `tocsin check`."""
     OBEYS_ROBOTS: bool
     """Whether robots.txt decides if it may be fetched (pages yes, feeds the user added no)."""
+    PERMALINKS: bool
+    """Whether an item's address names this one post (reviews of one product often share the product's)."""
     Config: type[SourceConfig]
     """Its part of the configuration."""
 

@@ -17,7 +17,7 @@ from alerting.account import Account
 from alerting.bins import Bin, bin_start, evidence, exposure
 from alerting.brand_state import VERSION
 from alerting.detector import Settings, State, Verdict
-from alerting.evaluate import Checkpoint, Judgement, Watch, evaluate, fresh
+from alerting.evaluate import Checkpoint, Judgement, Watch, evaluate, fresh, usual
 from alerting.incident import Closed, Incident, Opened, apply, open_incident
 from classify.sentiment import ScoredMention, decode
 from ingest.mention import Progress, UnknownRecord, UnreadableRecord
@@ -244,7 +244,7 @@ class Alerter:
             )
             incident = open_incident(watch.brand, event, wall)
             archive.append(connection, incident, event, wall)
-            outbox.enqueue_due(connection, incident, self._steps, wall)
+            incident, _ = outbox.enqueue_due(connection, incident, self._steps, wall)
             account.open[watch.brand] = incident.id
             done.opened.append(incident)
         elif not judgement.active and known is not None:
@@ -288,7 +288,7 @@ class Alerter:
         bins = [watch.bins.get(int(s), Bin()) for s in starts]
         state = watch.checkpoints[-1].state
         self._metrics.observed.labels(label).set(sum(b.negative for b in bins))
-        self._metrics.expected.labels(label).set(float((state.usual(starts)[0] * seen).sum()))
+        self._metrics.expected.labels(label).set(float((usual(state, starts) * seen).sum()))
         self._metrics.exposure.labels(label).set(float(seen.mean()))
 
 

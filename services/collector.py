@@ -1,23 +1,26 @@
-"""The collector: polls sources politely, publishes mentions, then moves the cursor, then tells how far time has come.
+"""The collector: asks sources politely, publishes mentions, then moves the cursor, then tells how far time has come.
 
 Several collectors share the sources by leases in the database. Progress goes to every partition, after the mentions of
 the polls it tells about, at the end of every bin and at least every 15 s of wall time.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection
 
+from alerting.bins import bin_start
 from alerting.detector import BIN_SECONDS
 from ingest import store
-from ingest.collect import Decision, decide
-from ingest.fetch import Fetcher, Response
-from ingest.mention import Mention, Poll, Progress, encode
-from ingest.parse import Parser
-from ingest.source import SourceConfig, Unparsable
+from ingest.answer import Answer, Failure
+from ingest.brand import Matcher
+from ingest.collect import Decision, Seen, SourceState, Watched, decide, decide_failed, decide_unchanged, posts
+from ingest.fetch import Fetcher
+from ingest.mention import Poll, Progress, encode
+from ingest.parse import Parser, Reply, Unreadable
+from ingest.source import SourceConfig
+from ingest.sources import KINDS
 from services.metrics import Metrics
 from services.runtime.broker import MENTIONS, Log, LogUnavailable, Outgoing
 from services.runtime.clock import Clock
@@ -25,8 +28,251 @@ from services.runtime.database import Database, DatabaseUnavailable
 from services.runtime.lifecycle import Lifecycle
 
 PROGRESS_SECONDS = 15.0
+LEASE_SECONDS = 180.0
+"""A collector that took a source and was not heard of for so long has lost it."""
+DEAD_SECONDS = 120.0
+"""A collector without a sign of life for so long is taken over from."""
 CONCURRENT = 16
-"""Requests under way at once; per host there are fewer."""
+"""Sources asked at the same time; per host there are fewer."""
 RETRY_SECONDS = 2.0
 
 logger = structlog.get_logger()
+
+
+class Collector:
+    """Asks the sources that are due. Makes one poll a source at a time, and Progress of what they gave."""
+
+    def __init__(
+        self,
+        name: str,
+        sources: Sequence[SourceConfig],
+        brands: Sequence[str],
+        matcher: Matcher,
+        log: Log,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        *,
+        contact: str,
+    ) -> None:
+        self.name = name
+        self.sources = {config.id: config for config in sources}
+        self.lifecycle = lifecycle
+        self.clock = clock
+        self._brands = tuple(brands)
+        self._matcher = matcher
+        self._log = log
+        self._database = database
+        self._metrics = metrics
+        self._fetcher = Fetcher(contact)
+        self._parser = Parser()
+        self._polls: list[Poll] = []
+        self._answers: dict[str, tuple[str, bool]] = {}
+        self._telling = asyncio.Lock()
+        self._said = 0.0
+
+    async def close(self) -> None:
+        """Give back connections, end the parser."""
+        await self._fetcher.close()
+        await self._parser.close()
+
+    async def begin(self) -> None:
+        """Make the configured sources known, and tell the time once, so that nobody waits for it."""
+        await self._database.run(store.sync_sources, list(self.sources.values()))
+        await self.look_after_others()
+        await self.progress()
+
+    # --- one poll ---------------------------------------------------------------------------------------------------
+
+    async def claim(self, limit: int) -> list[SourceState]:
+        """Take up to `limit` sources that are due."""
+        now = self.clock.now()
+        return await self._database.run(
+            store.claim_due, self.sources.keys(), owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
+        )
+
+    async def poll(self, state: SourceState) -> None:
+        """Ask one source: publish what is new, then move its cursor."""
+        config = self.sources[state.id]
+        with self.lifecycle.hold("poll"), self._metrics.poll_seconds.labels(config.kind).time():
+            asked = self.clock.now()
+            decision = await self._judge(state, config)
+            await self._publish([Outgoing(encode(m), key=m.id.encode()) for m in decision.mentions])
+            if not await self._keep(decision, self.clock.now()):
+                logger.info("source given up", source=state.id)
+                return
+            answered = decision.reason in ("new", "unchanged")
+            self._polls.append(
+                Poll(
+                    source=state.id,
+                    at=asked,
+                    answered=answered,
+                    brands=config.brands or self._brands,
+                    items=len(decision.seen),
+                    reason=decision.reason,
+                )
+            )
+            self._count(config, decision, answered)
+
+    async def _judge(self, state: SourceState, config: SourceConfig) -> Decision:
+        """What a poll comes to. One source that we cannot cope with does not stop the others: it fails, visibly."""
+        try:
+            return await self._decide(state, config)
+        except Exception:
+            logger.exception("a source made the collector fail", source=state.id)
+            return self._failed(state, config, Unreadable("parse-crashed", "Tocsin failed on it; this is a bug."))
+
+    async def _decide(self, state: SourceState, config: SourceConfig) -> Decision:
+        kind = KINDS[config.kind]
+        answer = await self._fetcher.fetch(
+            config.url,
+            etag=state.etag,
+            last_modified=state.last_modified,
+            private=config.private,
+            obey_robots=kind.OBEYS_ROBOTS,
+        )
+        if isinstance(answer, Failure):
+            return self._failed(state, config, answer)
+        body_hash = hashlib.sha256(answer.body).hexdigest()
+        if answer.unchanged or body_hash == state.body_hash:
+            return decide_unchanged(state, config, answer, self.clock.now())
+        reply = await self._parser.parse(config.kind, answer.body, answer.content_type, answer.url)
+        if isinstance(reply, Unreadable) or reply.parsed is None:
+            return self._failed(state, config, reply if isinstance(reply, Unreadable) else _nothing(reply))
+        seen = await self._seen(state.id, [post for post, _ in posts(reply.parsed, kind)])
+        watched = Watched(config, kind, self._matcher)
+        now = self.clock.now()
+        return decide(reply.parsed, seen, state, watched, answer=answer, body_hash=body_hash, now=now)
+
+    def _failed(self, state: SourceState, config: SourceConfig, failure: Failure | Unreadable) -> Decision:
+        logger.warning("source does not answer", source=state.id, reason=failure.reason, said=failure.sentence)
+        return decide_failed(state, config, failure, self.clock.now())
+
+    async def _seen(self, source: str, wanted: list[str]) -> dict[str, Seen]:
+        while True:
+            try:
+                return await self._database.run(store.load_seen, source, wanted)
+            except DatabaseUnavailable as fault:
+                await self.wait_for_database(fault)
+
+    async def _keep(self, decision: Decision, now: float) -> bool:
+        """Move the cursor; the mentions are in the log already."""
+        while True:
+            try:
+                return await self._database.run(store.apply, decision, now)
+            except DatabaseUnavailable as fault:
+                await self.wait_for_database(fault)
+
+    async def wait_for_database(self, fault: Exception) -> None:
+        """Count it, say it, wait a little."""
+        self._metrics.database.labels("collector").inc()
+        logger.error("the database failed, trying again", cause=str(fault))
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _publish(self, out: Sequence[Outgoing]) -> None:
+        """Until it is there: back-pressure waits."""
+        while out:
+            try:
+                await self._log.publish(MENTIONS, out)
+            except LogUnavailable as fault:
+                self._metrics.log.labels("collector").inc()
+                logger.error("the log does not answer, trying again", cause=str(fault))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _count(self, config: SourceConfig, decision: Decision, answered: bool) -> None:
+        self._metrics.polls.labels(config.kind, decision.reason).inc()
+        for what, number in decision.counts.items():
+            self._metrics.mentions.labels(config.kind, what).inc(number)
+        self._answers[config.id] = (config.kind, answered)
+        failing = sum(1 for kind, fine in self._answers.values() if kind == config.kind and not fine)
+        self._metrics.source_failing.labels(config.kind).set(failing)
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    async def progress(self) -> None:
+        """Tell every partition how far time has come here, and what was polled since the last time."""
+        async with self._telling:
+            at, polls = self.clock.now(), tuple(self._polls)
+            await self._tell(Progress(collector=self.name, at=at, polls=polls))
+            del self._polls[: len(polls)]
+            self._said = asyncio.get_running_loop().time()
+
+    async def _tell(self, progress: Progress) -> None:
+        value = encode(progress)
+        await self._publish([Outgoing(value, partition=p) for p in range(await self._log.partitions(MENTIONS))])
+
+    async def look_after_others(self) -> None:
+        """A sign of life, and a goodbye for collectors that have died: nobody has to wait for them any more."""
+        now = self.clock.now()
+        await self._database.run(store.sign_of_life, self.name, now)
+        for name in await self._database.run(store.dead_collectors, now - DEAD_SECONDS):
+            if name == self.name:
+                continue
+            logger.warning("taking over from a collector that has died", collector=name)
+            await self._tell(Progress(collector=name, at=now, leaving=True))
+            await self._database.run(store.bury_collector, name, now - DEAD_SECONDS)
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds of wall time since the last Progress."""
+        return asyncio.get_running_loop().time() - self._said
+
+    async def next_due(self) -> float | None:
+        """When the next source may be asked."""
+        return await self._database.run(store.next_due, self.sources.keys())
+
+
+def _nothing(reply: Reply) -> Unreadable:
+    return Unreadable("unparsable", reply.sentence)
+
+
+async def collect(collector: Collector) -> None:
+    """Ask what is due, tell the time at the end of every bin, for ever."""
+    await collector.begin()
+    collector.lifecycle.ready("collector")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_keep_telling(collector))
+        under_way: set[asyncio.Task[None]] = set()
+        told = bin_start(collector.clock.now())
+        while True:
+            try:
+                with collector.lifecycle.hold("schedule"):
+                    if bin_start(collector.clock.now()) > told:
+                        told = bin_start(collector.clock.now())
+                        await collector.progress()
+                    room = CONCURRENT - len(under_way)
+                    for state in await collector.claim(room) if room else ():
+                        task = group.create_task(collector.poll(state))
+                        under_way.add(task)
+                        task.add_done_callback(under_way.discard)
+                    due = await collector.next_due()
+            except DatabaseUnavailable as fault:
+                await collector.wait_for_database(fault)
+                continue
+            end = told + BIN_SECONDS
+            soon = due is not None and len(under_way) < CONCURRENT
+            await _until(collector, min(end, due) if soon and due is not None else end, under_way)
+
+
+async def _until(collector: Collector, when: float, under_way: set[asyncio.Task[None]]) -> None:
+    """Sleep, but look again when a poll has ended: its source is due again some time."""
+    sleep = asyncio.ensure_future(collector.clock.sleep_until(max(when, collector.clock.now() + 0.05)))
+    try:
+        await asyncio.wait({sleep, *under_way}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleep.cancel()
+
+
+async def _keep_telling(collector: Collector) -> None:
+    """At least every 15 s of wall time, whatever else goes on."""
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        if collector.quiet_for >= PROGRESS_SECONDS:
+            await collector.progress()
+        try:
+            await collector.look_after_others()
+        except DatabaseUnavailable as fault:
+            await collector.wait_for_database(fault)

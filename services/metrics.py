@@ -4,14 +4,24 @@ Names: base units, `_total`, `_seconds`, `_timestamp_seconds`. Labels are bounde
 brands beyond the first `BRANDS` are counted as `other`.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics, generate_latest
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 BRANDS = 100
 DELAY_BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200)
 FAST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -54,6 +64,25 @@ class Metrics:
         self.database = Counter("tocsin_database_failures_total", "Transactions that the database refused.", ["stage"], registry=r)
         self.log = Counter("tocsin_log_failures_total", "Times that the log did not answer in time.", ["stage"], registry=r)
         # fmt: on
+        for stage in ("classifier", "alerter"):
+            self.lost.labels(stage)
+        for stage in ("collector", "classifier", "alerter", "pager"):
+            self.database.labels(stage)
+            self.log.labels(stage)
+        for topic in ("mentions", "mentions.scored"):
+            self.skipped.labels(topic)
+            self.dead.labels(topic, "unreadable")
+
+    def expect(self, brands: Iterable[str], channels: Iterable[str]) -> None:
+        """Show zeros for what may happen: the first event is an increase only where a zero was seen before it."""
+        for brand in map(self.brand, brands):
+            for label in ("negative", "neutral", "positive", "unsure"):
+                self.sentiment.labels(brand, label)
+            for event in ("opened", "closed"):
+                self.incidents.labels(brand, event)
+        for channel in (*channels, "unknown"):
+            for outcome in ("delivered", "try_again", "refused"):
+                self.notifications.labels(channel, outcome)
 
     def brand(self, name: str) -> str:
         """The label for a brand: its name, or `other` beyond the first hundred."""

@@ -61,6 +61,7 @@ async def run(
     name: str = "local",
     migrate: bool = True,
     listen: bool = True,
+    log: Log | None = None,
 ) -> None:
     """Run some stages until `lifecycle.stopping` is set, then drain; a stage that dies ends them all.
 
@@ -73,15 +74,16 @@ async def run(
         name: of this process among those of its kind; a collector that comes back under its name goes on at once.
         migrate: bring the database to this version first (otherwise another version is refused).
         listen: serve /livez, /readyz and /metrics.
+        log: an open one to use, which stays open; by default the one that the settings name.
     """
     async with AsyncExitStack() as stack:
         database = Database(settings.database.url)
         stack.callback(database.close)
         await asyncio.to_thread(database.migrate if migrate else database.check_revision)
-        log = None
-        if set(stages) != {"pager"}:
+        if log is None and set(stages) != {"pager"}:
             log = await open_log(settings.log, clock, name=name)
             stack.push_async_callback(log.close)
+        if log is not None:
             await create_topics(log, settings)
         parts = Parts(settings, clock, lifecycle, metrics, database, log, asyncio.Event(), name)
         async with asyncio.TaskGroup() as group:
@@ -102,7 +104,9 @@ async def run(
 
 async def create_topics(log: Log, settings: Settings) -> None:
     """The topics, where they do not exist yet."""
-    await log.create({MENTIONS: settings.log.partitions, SCORED: settings.log.partitions}, retention=settings.log.retention)
+    await log.create(
+        {MENTIONS: settings.log.partitions, SCORED: settings.log.partitions}, retention=settings.log.retention
+    )
     await log.create({DEAD: 1}, retention=settings.log.retention)
 
 
@@ -142,6 +146,7 @@ async def _collector(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any,
     collector = Collector(
         parts.name,
         settings.sources,
+        [brand.name for brand in settings.brands],
         Matcher(settings.brands),
         parts.log,
         parts.database,
@@ -179,7 +184,7 @@ async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, 
 
 async def _pager(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
     channels = {
-        name: CHANNEL_KINDS[config.kind].make(config)  # type: ignore[arg-type] - its own kind of configuration
+        name: CHANNEL_KINDS[config.kind].make(config)
         for name, config in parts.settings.channels.items()
     }
     for channel in channels.values():

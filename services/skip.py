@@ -52,7 +52,8 @@ async def _skip(
         for one in assigned:
             place = one.begin if one.committed is None else one.committed
             if topic == SCORED and one.partition == partition:
-                place = await database.run(_stored_offset, partition) or place
+                stored = await database.run(_stored_offset, partition)
+                place = place if stored is None else stored
             if one.partition == partition and place != offset:
                 raise NotNext(f"The next record of {topic} partition {partition} is {place}, not {offset}.")
             out[one.partition] = place
@@ -73,11 +74,11 @@ async def _bury(log: Log, database: Database, batch: Batch, offset: int, topic: 
         await database.run(_move, batch.partition, offset)
 
 
-def _stored_offset(connection: Connection, partition: int) -> int | None:
+def _stored_offset(connection: Connection, /, partition: int) -> int | None:
     return connection.execute(select(t.progress.c.next_offset).where(t.progress.c.partition == partition)).scalar()
 
 
-def _move(connection: Connection, partition: int, offset: int) -> None:
+def _move(connection: Connection, /, partition: int, offset: int) -> None:
     connection.execute(
         update(t.progress)
         .where(t.progress.c.partition == partition, t.progress.c.next_offset == offset)

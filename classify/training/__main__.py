@@ -37,7 +37,9 @@ def vocabulary(
     words: Counter[str] = Counter()
     for language in LANGUAGES:
         code = {"no": "nb", "sr": "sh"}.get(language, language)
-        for place, word in enumerate(wordfreq.top_n_list(code, 60_000), 1) if code in wordfreq.available_languages() else ():
+        for place, word in (
+            enumerate(wordfreq.top_n_list(code, 60_000), 1) if code in wordfreq.available_languages() else ()
+        ):
             words[word] += 10_000_000 // (place + 20)
     HOME.mkdir(parents=True, exist_ok=True)
     rows = trim(Path(base) / "tokenizer.json", texts, words, size, HOME / "tokenizer.json.gz")
@@ -73,7 +75,9 @@ def brands(
     begin: str = "general",
     name: str = "brands",
     epochs: int = 3,
-    replay: Annotated[int, typer.Option(help="Rows of the public sets that go along, so that they are not forgotten.")] = 9_000,
+    replay: Annotated[
+        int, typer.Option(help="Rows of the public sets that go along, so that they are not forgotten.")
+    ] = 9_000,
     rate: float = 7e-5,
 ) -> None:
     """Second stage: our own mentions of brands, with some rows of the first stage."""
@@ -135,7 +139,9 @@ def measure(
 
     figures, error = m.measure(Bundled(folder), m.everything(evaluation, data, most))
     for f in figures:
-        typer.echo(f"{f.name:46} {f.language:4} {f.rows:5}  F1 {f.macro_f1:.3f}  sure {f.coverage:.2f}  right {f.accuracy:.3f}")
+        typer.echo(
+            f"{f.name:46} {f.language:4} {f.rows:5}  F1 {f.macro_f1:.3f}  sure {f.coverage:.2f}  right {f.accuracy:.3f}"
+        )
     typer.echo(f"expected calibration error {error:.3f}")
     if json_file:
         json_file.write_text(json.dumps({"figures": [asdict(f) for f in figures], "ece": error}, indent=1))

@@ -19,7 +19,11 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     best = (float("inf"), 1.0)
     for candidate in np.geomspace(0.5, 4.0, 120):
         scaled = logits / candidate
-        log_shares = scaled - np.log(np.exp(scaled - scaled.max(-1, keepdims=True)).sum(-1, keepdims=True)) - scaled.max(-1, keepdims=True)
+        log_shares = (
+            scaled
+            - np.log(np.exp(scaled - scaled.max(-1, keepdims=True)).sum(-1, keepdims=True))
+            - scaled.max(-1, keepdims=True)
+        )
         best = min(best, (float(-log_shares[np.arange(len(truth)), truth].mean()), float(candidate)))
     return round(best[1], 3)
 

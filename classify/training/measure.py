@@ -96,9 +96,7 @@ def measure(model: Bundled, sets: dict[str, list[Row]]) -> tuple[list[Figure], f
             for i, row in enumerate(rows):
                 by_language[row.language].append(i)
             for language, places in sorted(by_language.items()):
-                figures.append(
-                    figure(name + suffix, language, [rows[i] for i in places], [answers[i] for i in places])
-                )
+                figures.append(figure(name + suffix, language, [rows[i] for i in places], [answers[i] for i in places]))
             if with_target:
                 shares.append(probabilities(answers))
                 truths += [row.label for row in rows]

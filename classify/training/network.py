@@ -37,7 +37,9 @@ def mean(hidden: Tensor, weights: Tensor) -> Tensor:
 def from_base(base: str, rows: list[int], layers: list[int]) -> Judge:
     """Take some layers and some word embeddings of a checkpoint (a name or a path)."""
     source = AutoModel.from_pretrained(base)
-    config = BertConfig.from_dict({**source.config.to_dict(), "num_hidden_layers": len(layers), "vocab_size": len(rows)})
+    config = BertConfig.from_dict(
+        {**source.config.to_dict(), "num_hidden_layers": len(layers), "vocab_size": len(rows)}
+    )
     config._attn_implementation = "sdpa"
     judge = Judge(config)
     state = source.state_dict()

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,8 @@ def draw(rows: list[Row], count: int, chance: random.Random) -> list[Row]:
 def own() -> tuple[list[Row], list[Row]]:
     """Our own mentions: rows to train on, and rows of the brands set aside.
 
-    Brands are set aside per language, in the order of a hash of their name, until `OWN_HELD_BACK` of the rows are.
+    Brands are set aside per language, in the order of a hash of their name, as long as that comes nearer to
+    `OWN_HELD_BACK` of the rows.
     """
     train: list[Row] = []
     aside: list[Row] = []
@@ -149,9 +151,12 @@ def own() -> tuple[list[Row], list[Row]]:
 def brands_aside(raws: list[dict[str, str]]) -> set[str]:
     """The brands of one language that are only measured on."""
     brands = sorted({raw["brand"] for raw in raws}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    aside: set[str] = set()
-    for brand in brands:
-        if sum(raw["brand"] in aside for raw in raws) >= OWN_HELD_BACK * len(raws):
+    rows = Counter(raw["brand"] for raw in raws)
+    wanted = OWN_HELD_BACK * len(raws)
+    aside = {brands[0]}
+    for brand in brands[1:]:
+        taken = sum(rows[name] for name in aside)
+        if abs(taken + rows[brand] - wanted) >= abs(taken - wanted):
             break
         aside.add(brand)
     return aside

@@ -47,7 +47,7 @@ def prepare(tokenizer: Tokenizer, rows: Sequence[Row], own_weight: float = 1.0) 
 
 def batches(examples: Sequence[Example], chance: random.Random) -> list[list[Example]]:
     """Batches of about `TOKENS_A_BATCH` tokens of texts of like length, in random order."""
-    order = sorted(examples, key=lambda e: (len(e.encoded.ids) + chance.random() * 8))
+    order = sorted(examples, key=lambda e: len(e.encoded.ids) + chance.random() * 8)
     out: list[list[Example]] = []
     current: list[Example] = []
     for example in order:
@@ -96,9 +96,7 @@ def fit(judge: Judge, examples: Sequence[Example], folder: Path, *, epochs: int,
     plan = [batch for _ in range(epochs) for batch in batches(examples, chance)]
     heads = [p for n, p in judge.named_parameters() if "head" in n]
     body = [p for n, p in judge.named_parameters() if "head" not in n and p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        [{"params": body, "lr": rate}, {"params": heads, "lr": rate * 5}], weight_decay=0.01
-    )
+    optimizer = torch.optim.AdamW([{"params": body, "lr": rate}, {"params": heads, "lr": rate * 5}], weight_decay=0.01)
     warm = max(1, len(plan) // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (len(plan) - step) / (len(plan) - warm + 1)))

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from ingest.documents.months import month_number
 from ingest.documents.zones import ZONES
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC).timestamp()
@@ -10,9 +11,44 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC).timestamp()
 LONGEST = 100
 """Characters of a date."""
 
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
 _ZONE = r"\s*(?P<zone>(?:GMT|UTC|UT)?\s*[+-]\s*\d{1,2}:?\d{2}|[+-]\d{1,2}|[A-Za-z]{0,5})\.?(?:\s*\([^)]*\))?"
+_WORD = re.compile(r"[^\W\d_]{3,}|[年년月월]")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_LANGUAGES = [
+    "en",
+    "pl",
+    "ru",
+    "tr",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "uk",
+    "cs",
+    "sk",
+    "ro",
+    "hu",
+    "sr",
+    "bg",
+    "el",
+    "sv",
+    "nb",
+    "da",
+    "fi",
+    "ar",
+    "he",
+    "fa",
+    "hi",
+    "id",
+    "vi",
+    "th",
+    "ko",
+    "ja",
+    "zh",
+]
 _FORMATS = [
     re.compile(pattern)
     for pattern in (
@@ -22,8 +58,8 @@ _FORMATS = [
         r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
         r"(?:[Tt]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})(?P<zone>[Zz]|[+-]\d{2}:?\d{2})?)?",
         # RFC 822, with or without weekday, with two or four digits of the year, with or without seconds
-        rf"(?:[A-Za-z]{{2,10}}\.?,?\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[\s.-]+(?P<name>[A-Za-z]{{3,10}})\.?,?[\s-]+"
-        rf"(?P<year>\d{{4}}|\d{{2}}),?(?:\s+(?:at\s+)?{_CLOCK}{_ZONE})?",
+        rf"(?:[^\W\d]{{2,13}}\.?,?\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[\s.-]+(?:de\s+)?(?P<name>[^\W\d]{{3,12}})\.?,?[\s-]+(?:de\s+)?"
+        rf"(?P<year>\d{{4}}|\d{{2}})(?:\s+(?:\u0433|r|\u0440)\.)?,?(?:\s+(?:at\s+|um\s+|\u0432\s+|-\s+)?{_CLOCK}{_ZONE})?",
         # C's asctime and date(1), with the zone before or after the year
         r"(?:[A-Za-z]{3,10},?\s+)?(?P<name>[A-Za-z]{3,10})\.?\s+(?P<day>\d{1,2})\s+(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})"
         r"\s+(?:(?P<zone>[+-]\d{4}|[A-Z]{2,5})\s+)?(?P<year>\d{4})",
@@ -32,6 +68,10 @@ _FORMATS = [
         rf"(?:\s+(?:at\s+|-\s+)?{_CLOCK}{_ZONE})?",
         # German, Russian, Turkish, Polish: 31.12.2024 18:00
         rf"(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})\.(?P<year>\d{{4}}),?(?:\s+(?:um\s+|\u0432\s+)?{_CLOCK}{_ZONE})?",
+        # With slashes, where only one order is possible
+        rf"(?P<day>1[3-9]|2\d|3[01])/(?P<month>\d{{1,2}})/(?P<year>\d{{4}}),?(?:\s+{_CLOCK}{_ZONE})?",
+        rf"(?P<month>\d{{1,2}})/(?P<day>1[3-9]|2\d|3[01])/(?P<year>\d{{4}}),?(?:\s+{_CLOCK}{_ZONE})?",
+        r"(?P<year>\d{4})-(?P<month>\d{2})",
     )
 ]
 
@@ -42,7 +82,7 @@ def parse_date(written: str | None) -> float | None:
     if not text:
         return None
     moment = _strict(text)
-    if moment is None and re.search(r"\d", text) and not re.fullmatch(r"[\d\s.:/-]+", text):
+    if moment is None and _YEAR.search(text) and _WORD.search(text):
         moment = _guess(text)
     return moment if moment is not None and moment >= EARLIEST else None
 
@@ -67,14 +107,14 @@ def _strict(text: str) -> float | None:
 
 
 def _moment(parts: dict[str, str | None]) -> float | None:
-    month = _MONTHS.get((parts.get("name") or "").lower()[:3]) or int(parts.get("month") or 0)
+    month = month_number(parts.get("name") or "") or int(parts.get("month") or 0)
     offset = _offset(parts.get("zone") or "")
     if not month or offset is None:
         return None
     hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
     hour = _on_24_hours(hour, parts.get("half"))
     try:
-        day = datetime(_year(parts["year"] or ""), month, int(parts["day"] or 0), tzinfo=timezone(offset))
+        day = datetime(_year(parts["year"] or ""), month, int(parts.get("day") or 1), tzinfo=timezone(offset))
         if hour > 24 or minute > 59 or second > 60:
             return None
         fraction = float(f"0.{(parts.get('fraction') or '0')[:6]}")
@@ -116,7 +156,7 @@ def _guess(text: str) -> float | None:
         "DATE_ORDER": "DMY",
     }
     try:
-        found = dateparser.parse(text, settings=settings)
+        found = dateparser.parse(text, languages=_LANGUAGES, settings=settings)
     except (ValueError, OverflowError, TypeError, RecursionError):
         return None
     return found.timestamp() if isinstance(found, datetime) else None

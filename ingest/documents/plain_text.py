@@ -11,17 +11,38 @@ MAX_TEXT = 32 * 1024
 """Characters of one field that are kept."""
 
 _BLOCKS = frozenset(
-    "address article aside blockquote body br caption center dd details dialog div dl dt fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody td tfoot th thead tr ul"
-    .split()
+    """
+    address article aside blockquote body br caption center dd details dialog div dl dt fieldset figcaption figure footer
+    form h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody td tfoot th thead
+    tr ul
+    """.split()  # noqa: SIM905 - as a list of quoted words it is unreadable
 )
-_SILENT = frozenset("head iframe noembed noframes object script select style svg template textarea title".split())
+_SILENT = frozenset(
+    {
+        "head",
+        "iframe",
+        "noembed",
+        "noframes",
+        "object",
+        "script",
+        "select",
+        "style",
+        "svg",
+        "template",
+        "textarea",
+        "title",
+    }
+)
 _TAGS = _BLOCKS | frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em embed font i iframe img input ins kbd label link mark meta math noscript "
-    "object param picture q rp rt ruby s samp script small source span strike strong style sub sup svg time tt u var video audio wbr"
-    .split()
+    """
+    a abbr acronym b bdi bdo big cite code data del dfn em embed font i iframe img input ins kbd label link mark meta math
+    noscript object param picture q rp rt ruby s samp script small source span strike strong style sub sup svg time tt u
+    var video audio wbr
+    """.split()  # noqa: SIM905 - as a list of quoted words it is unreadable
 )
-_LOOKS_LIKE_HTML = re.compile(r"<(?:/?([a-zA-Z][a-zA-Z0-9]*)\b[^<>]*/?>|!--|!\[CDATA\[)|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
+_LOOKS_LIKE_HTML = re.compile(
+    r"<(?:/?([a-zA-Z][a-zA-Z0-9]*)(?:\s+[\w:-]+\s*=[^<>]*|\s*)/?>|!--|!\[CDATA\[)|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);"
+)
 _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\ufeff\u2060]")
@@ -59,7 +80,10 @@ def from_either(text: str) -> str:
 
 def looks_like_html(text: str) -> bool:
     """Whether there is at least one HTML tag, comment or character reference."""
-    return any((tag := found.group(1)) is None or tag.lower() in _TAGS for found in _LOOKS_LIKE_HTML.finditer(text[:MAX_MARKUP]))
+    return any(
+        (tag := found.group(1)) is None or tag.lower() in _TAGS
+        for found in _LOOKS_LIKE_HTML.finditer(text[:MAX_MARKUP])
+    )
 
 
 class _Text:

@@ -60,13 +60,13 @@ class Commands(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """Import the file of a command: it holds a function of that name, or a Typer application of sub-commands."""
-    command = getattr(import_module(f"services.cli.{name}"), name)
-    if not isinstance(command, typer.Typer):
-        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        single.command(name)(command)
-        command = single
-    return typer.main.get_command(command)
+    """Import the file of a command: it holds a function of that name, or `app` with sub-commands."""
+    module = import_module(f"services.cli.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_group(module.app)
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    single.command(name)(getattr(module, name))
+    return typer.main.get_command(single)
 
 
 def _show_version(wanted: bool) -> None:
@@ -82,7 +82,7 @@ def _tocsin(
 ) -> None:
     """An early warning for brand crises.
 
-    Reads what is published about your brands, judges it in 31 languages, and pages whoever is on call while the wave is still small.
+    Reads what is published about your brands, judges it in 32 languages, and pages whoever is on call while the wave is still small.
     """
 
 
@@ -108,4 +108,4 @@ app = _application()
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    app(prog_name="tocsin")

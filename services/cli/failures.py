@@ -52,6 +52,7 @@ def sentence_and_code(fault: BaseException) -> tuple[str, int]:
     """The sentence for the user, and the exit code."""
     from sqlalchemy.exc import DBAPIError
 
+    from classify.model import ModelMissing
     from services.runtime.broker import Busy, LogUnavailable
     from services.runtime.database import DatabaseUnavailable, WrongRevision
     from services.runtime.yaml_lines import ConfigError
@@ -62,10 +63,10 @@ def sentence_and_code(fault: BaseException) -> tuple[str, int]:
         case ConfigError():
             count = len(fault.problems)
             return f"{fault}\n{count} mistake{'s' * (count > 1)} in the configuration. Nothing was started.", MISUSE
-        case WrongRevision() | DatabaseUnavailable() | LogUnavailable() | Busy():
-            sentence = str(fault)
+        case WrongRevision() | DatabaseUnavailable() | LogUnavailable() | Busy() | ModelMissing():
+            sentence = _one_line(fault)
         case DBAPIError():
-            sentence = f"The database failed: {str(fault.orig).strip().splitlines()[0]}."
+            sentence = f"The database failed: {_one_line(fault.orig)}"
         case ModuleNotFoundError() if (package := (fault.name or "").split(".")[0]) in EXTRAS:
             sentence = f"The package {package} is not installed. Run: pip install 'tocsin[{EXTRAS[package]}]'"
         case OSError():
@@ -76,6 +77,11 @@ def sentence_and_code(fault: BaseException) -> tuple[str, int]:
                 "Run the command again with TOCSIN_DEBUG=1 to see where, and please report it."
             )
     return sentence, FAILED
+
+
+def _one_line(fault: BaseException | None) -> str:
+    """Its first line, with a full stop: clients of databases add hints in further lines."""
+    return str(fault).strip().partition("\n")[0].rstrip(".") + "."
 
 
 def _of_the_system(fault: OSError) -> str:

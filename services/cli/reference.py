@@ -34,8 +34,9 @@ sources:
 channels:
   team:
     kind: slack
-    {slack}: ${{SLACK_WEBHOOK}}
+    url: ${SLACK_WEBHOOK}
 """
+"""The shortest configuration there is."""
 
 
 def reference() -> None:
@@ -47,10 +48,14 @@ def reference() -> None:
 
 def reference_page() -> str:
     """docs/configuration.md: every key of the configuration, what it means and its default."""
-    from services.runtime.settings import CHANNEL_KINDS, SOURCE_KINDS, Brand, PagingStep, Settings
+    from alerting.channels import KINDS as CHANNEL_KINDS
+    from ingest.brand import Brand
+    from ingest.sources import KINDS as SOURCE_KINDS
+    from services.runtime.sections import PagingStep
+    from services.runtime.settings import Settings
 
     fields = Settings.model_fields
-    parts = [INTRODUCTION.format(minimal=minimal_configuration()), _section("Top level", "", Settings)]
+    parts = [INTRODUCTION.format(minimal=MINIMAL), _section("Top level", "", Settings)]
     parts += [_section("`brands`", f"{fields['brands'].description} A list of:", Brand)]
     parts += [f"## `sources`\n\n{fields['sources'].description} A list; each kind has keys of its own.\n\n"]
     parts += [_section(f"`kind: {name}`", _terms(kind), kind.Config, "###") for name, kind in SOURCE_KINDS.items()]
@@ -64,14 +69,6 @@ def reference_page() -> str:
     return "".join(parts).rstrip() + "\n"
 
 
-def minimal_configuration() -> str:
-    """The shortest configuration there is."""
-    from services.runtime.settings import CHANNEL_KINDS
-
-    required = [name for name, key in CHANNEL_KINDS["slack"].Config.model_fields.items() if key.is_required()]
-    return MINIMAL.format(slack=next(name for name in required if name != "kind"))
-
-
 def _terms(kind: Any) -> str:
     return f"Terms of use: {kind.TERMS}"
 
@@ -83,6 +80,8 @@ def _section(title: str, text: str, model: type[BaseModel], level: str = "##") -
 def _table(fields: Mapping[str, FieldInfo]) -> Iterable[str]:
     yield "| key | what it means | default |\n|---|---|---|\n"
     for name, key in fields.items():
+        if name == "kind":
+            continue
         yield f"| `{key.alias or name}` | {' '.join(_meaning(key))} | {_default(key)} |\n"
 
 

@@ -121,6 +121,11 @@ class Log(Protocol):
         """Join a group. Without `starts` it begins at the committed offset, or the oldest record."""
         ...
 
+    async def read(self, topic: str, partition: int, offset: int, limit: int) -> Batch:
+        """Up to `limit` records from `offset` on (or from the oldest, if that is later), at once, outside of any group.
+        An empty batch when there are none. Raises LookupError, LogUnavailable."""
+        ...
+
     async def lag(self, topic: str, group: str) -> int:
         """Records that the group has not committed yet, over all partitions."""
         ...

@@ -4,7 +4,6 @@ from services.runtime.broker import Log
 from services.runtime.clock import Clock
 from services.runtime.sections import LogSettings
 
-
 async def open_log(settings: LogSettings, clock: Clock, *, name: str) -> Log:
     """Open the embedded log, or connect to Kafka. Raises LogUnavailable, Busy."""
     if settings.embedded is not None:
@@ -20,7 +19,7 @@ async def open_log(settings: LogSettings, clock: Clock, *, name: str) -> Log:
         client_id=f"tocsin-{name}",
         security=settings.security,
         mechanism=settings.mechanism,
-        ca=settings.ca,
+        ca_file=str(settings.ca) if settings.ca else None,
         username=settings.username,
         password=settings.password,
     )

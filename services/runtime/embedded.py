@@ -35,6 +35,8 @@ POLL_SECONDS = 0.1
 """How long records of another process may go unnoticed."""
 COMMIT_SECONDS = 0.25
 """How long a committed offset may stay out of the file."""
+SWEEP_SECONDS = 60.0
+"""How often what is too old is deleted, or oftener where retention is short."""
 PATIENCE = 30.0
 """Deadline of everything that has none of its own."""
 
@@ -63,6 +65,7 @@ class EmbeddedLog(Log):
         self._jobs: list[_Job] = []
         self._commits: dict[tuple[str, int], int] = {}
         self._work = asyncio.Event()
+        self._created = asyncio.Event()
         self._arrived: dict[str, asyncio.Event] = {}
         self._teams: dict[tuple[str, str], Team] = {}
         self._ids: dict[str, list[int]] = {}
@@ -81,6 +84,7 @@ class EmbeddedLog(Log):
     async def create(self, topics: Mapping[str, int], *, retention: float) -> None:
         """Create topics that do not exist; retention is also set on those that do."""
         await self._write(LogFile.create, topics, retention)
+        self._created.set()
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises LookupError when there is no such topic."""
@@ -123,9 +127,18 @@ class EmbeddedLog(Log):
 
     async def bounds(self, topic: str, group: str) -> list[Assigned]:
         """Each partition as a member of the group would be told."""
+        await self._partitions(topic)
         rows: list[Bounds] = await self._read(LogFile.bounds, topic, group)
         team = self._teams.get((topic, group))
         return [row.assigned(self.identity, team.committed.get(row.number) if team else None) for row in rows]
+
+    async def read(self, topic: str, partition: int, offset: int, limit: int) -> Batch:
+        """Up to `limit` records from `offset` on, at once, outside of any group."""
+        ids = await self._partitions(topic)
+        if not 0 <= partition < len(ids):
+            raise LookupError(f"The topic {topic} has no partition {partition}.")
+        records, end = await self._read(LogFile.read, ids[partition], offset, min(limit, BATCH_RECORDS), BATCH_BYTES)
+        return Batch(topic, partition, records, records[-1].offset + 1 if records else offset, end)
 
     async def close(self) -> None:
         """Write what waits, within a deadline, and let the file go."""
@@ -221,7 +234,10 @@ class EmbeddedLog(Log):
         while True:
             with contextlib.suppress(LogUnavailable):
                 age = await self._read(LogFile.retention)
-                await asyncio.sleep(60.0 if age is None else min(60.0, max(0.1, age / 4)))
+                self._created.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SWEEP_SECONDS if age is None else min(SWEEP_SECONDS, max(0.1, age / 4))):
+                        await self._created.wait()
                 while await self._write(LogFile.sweep, self._now()):
                     pass
 
@@ -284,8 +300,8 @@ class _Member(Subscription):
         self._last = -1
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Batches as they come, each partition in its turn."""
-        while True:
+        """Batches as they come, each partition in its turn, until the member leaves."""
+        while not self.positions.left:
             self.positions.release()
             arrival = self._log.arrival(self._topic)
             await self._open()
@@ -305,12 +321,14 @@ class _Member(Subscription):
         self.positions.committed(partition, next_offset)
 
     async def _open(self) -> None:
-        if not (fresh := set(self.positions.fresh)):
+        fresh, epoch = set(self.positions.fresh), self.positions.epoch
+        if not fresh:
             return
         known = [a for a in await self._log.bounds(self._topic, self._group) if a.partition in fresh]
         answers = await self._starts(known) if self._starts else {}
-        for assigned in known:
-            self.positions.open(assigned.partition, start_of(assigned, answers.get(assigned.partition)))
+        if epoch == self.positions.epoch:
+            for assigned in known:
+                self.positions.open(assigned.partition, start_of(assigned, answers.get(assigned.partition)))
 
     async def _next(self) -> Batch | None:
         places = self.positions.readable()

@@ -45,12 +45,11 @@ class Team:
 
     async def leave(self, member: Positions) -> None:
         """Give the member's partitions to the others."""
-        member.release()
+        member.leave()
         async with self._turn:
             if member in self.members:
                 self.members.remove(member)
-            await member.let_go(member.owned, 0)
-            await self._spread()
+                await self._spread()
 
     async def _spread(self) -> None:
         if not self.members:

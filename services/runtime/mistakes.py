@@ -1,6 +1,6 @@
 """What is wrong with a configuration, in simple English: one sentence for each mistake that says what to do."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -79,14 +79,15 @@ _PLAIN = {
 
 
 def _unknown_key(key: str, section: type[BaseModel] | None) -> str:
-    known = list(section.model_fields) if section else []
+    known = [field.alias or name for name, field in section.model_fields.items()] if section else []
     keys = f" The keys here are: {', '.join(known)}." if known else ""
     return f"There is no key `{key}`.{did_you_mean(key, known) or keys}"
 
 
 def _missing_key(key: str, section: type[BaseModel] | None) -> str:
-    described = section.model_fields[key].description if section and key in section.model_fields else None
-    return f"`{key}` is missing. Add it.{f' It says: {described}' if described else ''}"
+    fields = section.model_fields.items() if section else ()
+    described = next((field.description for name, field in fields if (field.alias or name) == key), None)
+    return f"`{key}` is missing. Add it{f': {described}' if described else '.'}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -95,16 +96,21 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
-def blame_references(document: Document) -> None:
+def blame_references(document: Document, single: Collection[str]) -> None:
     """Note what contradicts another part of the file: names that do not exist, and things that are there twice.
 
-    Works on unchecked values, so that these mistakes are told together with all others.
+    `single` are the kinds of channels that have one recipient. Works on unchecked values, so that these mistakes are told together with all others.
     """
     brands = [name for _, name in _texts(document.value, "brands", "name")]
     channels = document.value.get("channels")
     for path, name in _texts(document.value, "paging", "channel"):
         if isinstance(channels, dict) and name not in channels:
             document.blame(path, f"There is no channel `{name}` in `channels`.{did_you_mean(name, channels)}")
+        kind = (
+            channels[name].get("kind") if isinstance(channels, dict) and isinstance(channels.get(name), dict) else None
+        )
+        if kind in single and "to" in document.value["paging"][path[1]]:
+            document.blame((*path[:2], "to"), f"A channel of the kind {kind} has one recipient only. Remove `to`.")
     for path, name in _texts(document.value, "sources", "brands"):
         if name not in brands:
             document.blame(path, f"There is no brand `{name}` in `brands`.{did_you_mean(name, brands)}")
@@ -113,12 +119,12 @@ def blame_references(document: Document) -> None:
 
 
 def _blame_shared_aliases(document: Document) -> None:
-    owners: dict[str, int] = {}
-    for path, alias in [*_texts(document.value, "brands", "name"), *_texts(document.value, "brands", "aliases")]:
-        number = int(path[1])
-        owner = owners.setdefault(fold_name(alias), number)
-        if owner != number:
-            other = document.place(("brands", owner))
+    names = [*_texts(document.value, "brands", "name"), *_texts(document.value, "brands", "aliases")]
+    owners: dict[str, Path] = {}
+    for path, alias in sorted(names, key=lambda name: name[0][1]):
+        owner = owners.setdefault(fold_name(alias), path)
+        if owner[1] != path[1]:
+            other = document.place(owner)
             document.blame(path, f"Another brand is called `{alias}` too ({other}). Give each brand words of its own.")
 
 

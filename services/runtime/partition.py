@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from struct import Struct
+from struct import unpack
 
 from services.runtime.broker import MAX_RECORD_BYTES, Outgoing
 
 _MIX = 0x5BD1E995
 _WORD = 0xFFFFFFFF
-_words = Struct("<I").iter_unpack
 
 
 def murmur2(data: bytes) -> int:
     """32-bit MurmurHash2 with Kafka's seed, unsigned (org.apache.kafka.common.utils.Utils.murmur2)."""
     whole = len(data) & ~3
     h = 0x9747B28C ^ len(data)
-    for (k,) in _words(data[:whole]):
-        k = k * _MIX & _WORD  # noqa: PLW2901 - the formula's own letter
-        k = (k ^ k >> 24) * _MIX & _WORD  # noqa: PLW2901
-        h = (h * _MIX & _WORD) ^ k
+    for word in unpack(f"<{whole >> 2}I", data[:whole]):
+        k = word * _MIX & _WORD
+        h = (h * _MIX ^ (k ^ k >> 24) * _MIX) & _WORD
     if rest := data[whole:]:
         h = (h ^ int.from_bytes(rest, "little")) * _MIX & _WORD
     h = (h ^ h >> 13) * _MIX & _WORD

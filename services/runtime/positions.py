@@ -31,13 +31,16 @@ class _Lane:
 
 
 class Positions:
-    """The partitions of one member. `fresh` are those that nobody has asked `starts` about yet.
+    """The partitions of one member. `fresh` are those that nobody has asked `starts` about yet; `epoch` grows with
+    every assignment, so that an answer that came too late is not used; `left` ends the reading.
 
     A batch is in the reader's hands from its delivery until it is committed or the next one is asked for; a partition
     that has to be given up waits for that, so that the work is not done twice.
     """
 
     def __init__(self) -> None:
+        self.left = False
+        self.epoch = 0
         self.fresh: set[int] = set()
         self._lanes: dict[int, _Lane] = {}
         self._leaving: set[int] = set()
@@ -52,6 +55,7 @@ class Positions:
 
     def assign(self, partitions: Iterable[int]) -> None:
         """These are ours from now on; nothing of them is delivered before `open`."""
+        self.epoch += 1
         for partition in partitions:
             self._lanes.pop(partition, None)
             self._leaving.discard(partition)
@@ -96,6 +100,13 @@ class Positions:
         """The reader has nothing in its hands: it asked for the next batch, or has gone."""
         self._held = None
         self._free.set()
+
+    def leave(self) -> None:
+        """The member has left its group."""
+        self.left = True
+        self.release()
+        self.fresh.clear()
+        self._lanes.clear()
 
     async def let_go(self, partitions: Collection[int], within: float) -> None:
         """Give partitions up: at once, or when the batch in the reader's hands is settled, at most `within` seconds."""

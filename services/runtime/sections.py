@@ -60,6 +60,13 @@ def _listen(address: str) -> str:
     return address
 
 
+def _upper(word: object) -> object:
+    return word.upper() if isinstance(word, str) else word
+
+
+File = Annotated[Path, BeforeValidator(lambda path, info: _absolute(path, info) if isinstance(path, str) else path)]
+
+
 class Section(BaseModel):
     """A part of the configuration: no unknown keys, never changed after it was read."""
 
@@ -105,27 +112,22 @@ class LogSettings(Section):
     retention: Duration = Field(
         default=604_800.0, ge=3600, description="How long records are kept in the log. Mentions stay in the database."
     )
-    security: Literal["plaintext", "ssl", "sasl_ssl"] = Field(
-        default="plaintext", description="How to connect to Kafka."
+    security: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)] = Field(
+        default="PLAINTEXT", description="How to connect to Kafka, in its own words."
     )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How to log in, with `security: sasl_ssl`."
+    mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_upper)] = Field(
+        default="SCRAM-SHA-512", description="How to log in, where `security` begins with SASL."
     )
-    ca: (
-        Annotated[
-            Path, BeforeValidator(lambda value, info: _absolute(value, info) if isinstance(value, str) else value)
-        ]
-        | None
-    ) = Field(
+    ca: File | None = Field(
         default=None, description="File with the certificate authority of the brokers; without it, those of the system."
     )
-    username: str | None = Field(default=None, description="User, with `security: sasl_ssl`.")
-    password: str | None = Field(default=None, repr=False, description="Password, with `security: sasl_ssl`.")
+    username: str | None = Field(default=None, description="User, where `security` begins with SASL.")
+    password: str | None = Field(default=None, repr=False, description="Password, where `security` begins with SASL.")
 
     @model_validator(mode="after")
     def _login(self) -> Self:
-        if self.security == "sasl_ssl" and not (self.username and self.password):
-            raise wrong("`security: sasl_ssl` needs `username` and `password`. Add them.")
+        if self.security.startswith("SASL") and not (self.username and self.password):
+            raise wrong(f"`security: {self.security}` needs `username` and `password`. Add them.")
         return self
 
     @property
@@ -163,8 +165,8 @@ class ModelSettings(Section):
 class HttpSettings(Section):
     """How Tocsin asks others, and where it answers."""
 
-    contact: Annotated[str, AfterValidator(_contact)] | None = Field(
-        default=None,
+    contact: Annotated[str, AfterValidator(_contact)] = Field(
+        default="",
         description="E-mail or web address that sources see in the User-Agent, so that they can reach you before they block you.",
     )
     listen: Annotated[str, AfterValidator(_listen)] = Field(

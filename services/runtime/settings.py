@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from alerting.channel import ChannelConfig
 from alerting.channels import KINDS as CHANNEL_KINDS
+from classify.language import PROMISED
 from ingest.brand import Brand
 from ingest.source import SourceConfig
 from ingest.sources import KINDS as SOURCE_KINDS
@@ -38,15 +39,8 @@ from services.runtime.sections import (
 )
 from services.runtime.yaml_lines import ConfigError, Document, Place, Problem, read_yaml
 
-__all__ = ["LANGUAGES", "ConfigError", "Settings", "load"]
+__all__ = ["ConfigError", "Settings", "load"]
 
-# fmt: off
-LANGUAGES = (
-    "pl", "ru", "tr", "en", "de", "fr", "es", "it", "pt", "nl", "uk", "cs", "sk", "ro", "hu", "sr", "bg", "el", "sv", "no", "da",
-    "fi", "ar", "he", "fa", "hi", "id", "vi", "th", "ko", "ja", "zh",
-)
-# fmt: on
-"""Languages that are promised, ISO 639-1. Any other is `und`, and its mentions are `unsure`."""
 MAX_BYTES = 2_000_000
 
 
@@ -68,8 +62,8 @@ def _by_kind(kinds: Mapping[str, Any], what: str) -> Callable[[Any], Any]:
 
 
 def _language(code: str) -> str:
-    if code not in LANGUAGES:
-        raise PydanticCustomError("choice", "{known}", {"known": LANGUAGES})
+    if code not in PROMISED:
+        raise PydanticCustomError("choice", "{known}", {"known": PROMISED})
     return code
 
 
@@ -83,7 +77,7 @@ class Settings(Section):
     brands: tuple[Brand, ...] = Field(min_length=1, description="What to watch for.")
     sources: tuple[Source, ...] = Field(min_length=1, description="Where to look.")
     languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
-        default=LANGUAGES,
+        default=PROMISED,
         min_length=1,
         description="Languages to expect. A mention in another one is kept, and never judged.",
     )
@@ -130,7 +124,7 @@ def load(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
     for option in overrides:
         override(document, option, environment)
     settings = _validated(document, path.absolute().parent)
-    blame_references(document)
+    blame_references(document, [name for name, kind in CHANNEL_KINDS.items() if not kind.RECIPIENTS])
     if document.problems or settings is None:
         raise ConfigError(sorted(document.problems.values(), key=lambda p: (p.place.line is None, p.place.line or 0)))
     return settings

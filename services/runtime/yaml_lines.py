@@ -168,4 +168,6 @@ def _syntax(fault: yaml.MarkedYAMLError) -> str:
         return (
             "There is a second `:` in this line, or the line is indented too far. Put text that holds `: ` in quotes."
         )
+    if "got '{'" in said:
+        return "Inside { } put a variable in quotes: '${NAME}'. Or write one key in each line."
     return f"This is not valid YAML ({said}). Look at the indentation, quotes and brackets of this line and the one before."

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import structlog
 import uvicorn
@@ -41,7 +42,11 @@ def application(lifecycle: Lifecycle, metrics: Metrics) -> ASGIApp:
 
     `/livez` is 200 as long as the event loop turns; `/readyz` is 200 while every stage is at work and no stop was
     asked for, else 503 with what is waited for; `/metrics` is the Prometheus text format.
+
+    The stages that are waited for when this is called are those that the metric `tocsin_ready` tells about.
     """
+    for stage in lifecycle.waiting_for:
+        metrics.ready.labels(stage).set_function(partial(_ready, lifecycle, stage))
 
     async def livez(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -57,6 +62,10 @@ def application(lifecycle: Lifecycle, metrics: Metrics) -> ASGIApp:
 
     routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", exposition)]
     return _with_headers(Starlette(routes=routes))
+
+
+def _ready(lifecycle: Lifecycle, stage: str) -> float:
+    return float(stage not in lifecycle.waiting_for and not lifecycle.stopping.is_set())
 
 
 def listen(address: str) -> socket.socket:

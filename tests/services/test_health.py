@@ -48,6 +48,19 @@ async def test_ready_when_every_stage_is_at_work_and_nobody_asked_to_stop():
 
 
 @pytest.mark.asyncio
+async def test_the_metric_says_which_stage_is_not_ready():
+    lifecycle, metrics = Lifecycle("collector", "alerter"), Metrics()
+    async with serving(lifecycle, metrics) as client:
+        assert 'tocsin_ready{stage="alerter"} 0.0' in (await client.get("/metrics")).text
+        lifecycle.ready("alerter")
+        exposed = (await client.get("/metrics")).text
+        assert 'tocsin_ready{stage="alerter"} 1.0' in exposed
+        assert 'tocsin_ready{stage="collector"} 0.0' in exposed
+        lifecycle.stopping.set()
+        assert 'tocsin_ready{stage="alerter"} 0.0' in (await client.get("/metrics")).text
+
+
+@pytest.mark.asyncio
 async def test_a_process_that_is_not_ready_lives():
     async with serving(Lifecycle("collector"), Metrics()) as client:
         answer = await client.get("/livez")

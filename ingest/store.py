@@ -1,0 +1,176 @@
+"""What collectors remember, in the database: functions over `tables.py` that take an open connection."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ingest.collect import Decision, Seen, SourceState
+from ingest.source import SourceConfig
+from ingest.tables import collector, seen, source
+
+KEPT_POSTS = 3_000
+"""Posts of one source that are remembered beside those of its last document."""
+ROWS = 500
+"""Rows of one statement: SQLite bounds the number of parameters."""
+
+_STATE = (
+    source.c.id,
+    source.c.epoch,
+    source.c.first_contact,
+    source.c.etag,
+    source.c.last_modified,
+    source.c.body_hash,
+    source.c.failures,
+    source.c.last_answer,
+    source.c.posts_per_day,
+    source.c.document_interval,
+)
+
+
+def sync_sources(connection: Connection, configs: Iterable[SourceConfig]) -> int:
+    """Add the sources that are new in the configuration, due at once; the others stay as they are. Returns how many."""
+    rows = [{"id": config.id, "kind": config.kind} for config in configs]
+    known = {row.id for row in connection.execute(select(source.c.id))}
+    new = list({row["id"]: row for row in rows if row["id"] not in known}.values())
+    if new:
+        connection.execute(_insert(connection, source).on_conflict_do_nothing(), new)
+    return len(new)
+
+
+def claim_due(
+    connection: Connection, ids: Collection[str], *, owner: str, now: float, lease: float, limit: int
+) -> list[SourceState]:
+    """Take up to `limit` sources of `ids` that are due, longest due first, for `lease` seconds.
+
+    The epoch of each grows, which shuts out whoever held it before.
+    """
+    due = (
+        select(source.c.id)
+        .where(
+            source.c.id.in_(ids), source.c.next_due <= now, or_(source.c.owner.is_(None), source.c.lease_until <= now)
+        )
+        .order_by(source.c.next_due, source.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = [row.id for row in connection.execute(due)]
+    if not taken:
+        return []
+    lease_until = now + lease
+    claim = (
+        update(source)
+        .where(source.c.id.in_(taken))
+        .values(owner=owner, lease_until=lease_until, epoch=source.c.epoch + 1)
+    )
+    states = {row.id: SourceState(**row._mapping) for row in connection.execute(claim.returning(*_STATE))}
+    return [states[identity] for identity in taken]
+
+
+def next_due(connection: Connection, ids: Collection[str]) -> float | None:
+    """When the next source of `ids` may be claimed, or None where there is none."""
+    free = func.coalesce(source.c.lease_until, 0.0)
+    dues = connection.execute(select(source.c.next_due, source.c.owner, free).where(source.c.id.in_(ids)))
+    return min((due if owner is None else max(due, until) for due, owner, until in dues), default=None)
+
+
+def release(connection: Connection, state: SourceState) -> bool:
+    """Give a source back unpolled, at a stop. False where it is not ours any more."""
+    mine = (source.c.id == state.id, source.c.epoch == state.epoch)
+    return connection.execute(update(source).where(*mine).values(owner=None, lease_until=0.0)).rowcount == 1
+
+
+def load_state(connection: Connection, identity: str) -> SourceState | None:
+    """What is remembered of a source, without taking it."""
+    row = connection.execute(select(*_STATE).where(source.c.id == identity)).one_or_none()
+    return SourceState(**row._mapping) if row else None
+
+
+def load_seen(connection: Connection, identity: str, posts: Collection[str]) -> dict[str, Seen]:
+    """Those of the posts that this source has shown before."""
+    columns = select(seen.c.post, seen.c.hash, seen.c.revision, seen.c.history).where(seen.c.source == identity)
+    wanted = list(dict.fromkeys(posts))
+    chunks = (wanted[start : start + ROWS] for start in range(0, len(wanted), ROWS))
+    rows = (row for chunk in chunks for row in connection.execute(columns.where(seen.c.post.in_(chunk))))
+    return {row.post: Seen(row.post, bytes(row.hash), row.revision, bool(row.history)) for row in rows}
+
+
+def apply(connection: Connection, decision: Decision, now: float) -> bool:
+    """Store what follows from a poll and give the source back.
+
+    Returns False, and changes nothing, where another collector has taken the source since.
+    """
+    state = decision.state
+    values: Mapping[str, Any] = {
+        "first_contact": state.first_contact,
+        "etag": state.etag,
+        "last_modified": state.last_modified,
+        "body_hash": state.body_hash,
+        "failures": state.failures,
+        "last_answer": state.last_answer,
+        "posts_per_day": state.posts_per_day,
+        "document_interval": state.document_interval,
+        "next_due": decision.next_due,
+        "last_poll": now,
+        "last_reason": decision.reason,
+        "owner": None,
+        "lease_until": 0.0,
+    }
+    mine = (source.c.id == state.id, source.c.epoch == state.epoch)
+    if connection.execute(update(source).where(*mine).values(**values)).rowcount != 1:
+        return False
+    if decision.seen:
+        _remember(connection, state.id, decision.seen, now)
+        prune_seen(connection, state.id, now)
+    return True
+
+
+def _remember(connection: Connection, identity: str, rows: Iterable[Seen], now: float) -> None:
+    statement = _insert(connection, seen)
+    fresh = {name: statement.excluded[name] for name in ("hash", "revision", "last_seen")}
+    values = [
+        {
+            "source": identity,
+            "post": row.post,
+            "hash": row.hash,
+            "revision": row.revision,
+            "history": row.history,
+            "last_seen": now,
+        }
+        for row in rows
+    ]
+    connection.execute(statement.on_conflict_do_update(index_elements=[seen.c.source, seen.c.post], set_=fresh), values)
+
+
+def prune_seen(connection: Connection, identity: str, now: float, keep: int = KEPT_POSTS) -> int:
+    """Forget the posts seen longest ago, beyond `keep`; those of the document read at `now` stay. Returns how many."""
+    mine = seen.c.source == identity
+    edge = select(seen.c.last_seen).where(mine).order_by(seen.c.last_seen.desc()).offset(keep).limit(1)
+    oldest = connection.execute(edge).scalar()
+    if oldest is None:
+        return 0
+    return connection.execute(delete(seen).where(mine, seen.c.last_seen <= oldest, seen.c.last_seen < now)).rowcount
+
+
+def _insert(connection: Connection, table: Any) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+# --- collectors: who writes Progress ---------------------------------------------------------------------------------
+
+
+def sign_of_life(connection: Connection, name: str, now: float) -> None:
+    """This collector is there."""
+    statement = _insert(connection, collector).values(name=name, alive=now)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"alive": now}))
+
+
+def dead_collectors(connection: Connection, before: float) -> list[str]:
+    """Collectors without a sign of life since `before`: somebody has to say goodbye for them."""
+    return list(connection.execute(select(collector.c.name).where(collector.c.alive < before)).scalars())
+
+
+def bury_collector(connection: Connection, name: str, before: float) -> None:
+    """The goodbye was published; one that has come back meanwhile stays."""
+    connection.execute(delete(collector).where(collector.c.name == name, collector.c.alive < before))
