@@ -222,15 +222,12 @@ def load_services(connection: Connection, brand: str) -> dict[str, Service]:
     """Sources of a brand, each with its share of the brand's flow over the last 14 days (never nothing)."""
     rows = connection.execute(select(t.source_service).where(t.source_service.c.brand == brand)).all()
     newest = max((r.last_answer for r in rows), default=0.0)
-    counts = dict(
-        connection.execute(
-            select(t.mention.c.source, func.count())
-            .where(_counted(brand), t.mention.c.time >= newest - 14 * 86_400)
-            .group_by(t.mention.c.source)
-        )
-        .tuples()
-        .all()
+    found = connection.execute(
+        select(t.mention.c.source, func.count())
+        .where(_counted(brand), t.mention.c.time >= newest - 14 * 86_400)
+        .group_by(t.mention.c.source)
     )
+    counts: dict[str, int] = {source: number for source, number in found}  # noqa: C416 - rows are no tuples to mypy
     return {r.source: Service(r.since, r.last_answer, counts.get(r.source, 0) + 1.0) for r in rows}
 
 

@@ -21,7 +21,8 @@ HOUR_SD, SMOOTH_SD, WEEKEND_SD, CELL_SD = 0.7, 0.25, 0.4, 0.12
 SMOOTH = (1.0, 0.8007374029168081, 0.41111229050718745, 0.1353352832366127)  # Gaussian kernel over hours, sd 1.5
 NOISE_WINDOWS = (1, 3, 12, 72)
 NOISE_MEMORY = 28.0 * DAY
-NOISE_PRIOR, NOISE_PRIOR_WINDOWS = 0.02, 5.0
+NOISE_PRIOR, NOISE_PRIOR_WINDOWS = 0.02, 5.0  # relative variance, known to about itself
+OVERSTATED = 0.6
 
 
 @compiled
@@ -37,13 +38,16 @@ def seasonal(s: Any, start: int) -> float:
     part = (middle % 3600) / 3600.0
     cell = hour_of_week(middle)
     after = cell + 1 if cell + 1 < HOURS else 0
-    return s.profile[cell] * (1.0 - part) + s.profile[after] * part
+    return float(s.profile[cell] * (1.0 - part) + s.profile[after] * part)
 
 
 @compiled
 def uncertainty(s: Any, cell: int) -> float:
-    """Relative variance of the baseline's own estimate for an hour of the week."""
-    return s.level_variance + s.profile_variance[cell]
+    """Relative variance of the baseline's own estimate for an hour of the week.
+
+    The sum overstates it (cells lean on each other, the level on all of them): measured errors are .6 of it.
+    """
+    return float(OVERSTATED * (s.level_variance + s.profile_variance[cell]))
 
 
 @compiled
@@ -78,6 +82,7 @@ def forget_level(s: Any) -> None:
 
 @compiled
 def learn_profile(s: Any, count: float, exposure: float, cell: int) -> None:
+    """Sums of a cell: counts, and what a week without a shape would have given."""
     s.cell_count[cell] += count
     s.cell_expected[cell] += exposure * s.level
     s.cell_bins[cell] += 1.0
@@ -88,7 +93,7 @@ def certainty(s: Any, expected: float, bins: float) -> float:
     """1 / relative variance of a mean over a cell: counting noise and, per hour, the wandering of the rate."""
     if expected <= 0.0:
         return 0.0
-    return 1.0 / (s.dispersion / expected + (s.noise[2] + 0.002) * 12.0 / bins)
+    return 1.0 / float(s.dispersion / expected + (s.noise[2] + 0.002) * 12.0 / bins)
 
 
 @compiled
@@ -158,7 +163,11 @@ def refresh_cells(s: Any, hour: list[float], hour_variance: list[float]) -> None
 
 @compiled
 def learn_noise(s: Any, count: float, expected: float) -> None:
-    """Relative variance of windowed sums beyond phi x expected, by moments: (sum - mean)^2 - phi mean over mean^2."""
+    """Relative variance of windowed sums beyond phi x expected, by moments: (sum - mean)^2 - phi mean over mean^2.
+
+    A window tells the variance with a variance of 2 (phi / mean + s2)^2, so where events are rare the prior weighs as
+    many windows as it takes to know s2 to about its own size.
+    """
     for w in range(WINDOWS):
         s.window_bins[w] += 1
         s.window_excess[w] += count - expected
@@ -168,8 +177,10 @@ def learn_noise(s: Any, count: float, expected: float) -> None:
             mean = s.window_expected[w]
             s.noise_moment[w] = keep * s.noise_moment[w] + s.window_excess[w] ** 2 - s.dispersion * mean
             s.noise_weight[w] = keep * s.noise_weight[w] + mean * mean
-            prior = NOISE_PRIOR_WINDOWS * mean * mean
+            windows = 2.0 * ((s.dispersion / max(mean, 1e-9) + NOISE_PRIOR) / NOISE_PRIOR) ** 2
+            prior = (NOISE_PRIOR_WINDOWS + windows) * mean * mean
             s.noise[w] = max(0.0, (s.noise_moment[w] + prior * NOISE_PRIOR) / (s.noise_weight[w] + prior + 1e-12))
+            s.noise_guess[w] = prior / (s.noise_weight[w] + prior + 1e-12)
             s.window_bins[w] = 0
             s.window_excess[w] = 0.0
             s.window_expected[w] = 0.0

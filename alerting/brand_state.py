@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -16,11 +16,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 HOURS = 168  # cells of the hour-of-week profile
 WINDOWS = 4  # 5 min, 15 min, 1 h, 6 h: windows in which the slow noise of the rate is measured
 DISPERSIONS = 13  # grid of the posterior of the dispersion
-SIZES = 7  # crisis hypotheses
+SIZES = 9  # crisis hypotheses
 CLASSES = 3  # slow, medium, fast: groups of hypotheses with one window of tempering
 BURST_LEVELS = 10
-BURST_SPEEDS = 1  # families of bursts that differ in how long they last
-BURST_STATES = 1 + BURST_SPEEDS * BURST_LEVELS
+BURST_PHASES = (1, 1, 3, 6)  # steps in which each family of bursts leaves a level: slow ones take more
+BURST_SPEEDS = len(BURST_PHASES)
+BURST_STATES = 1 + sum(BURST_PHASES) * BURST_LEVELS
 RING = 36  # bins of the longest window of the burst rule
 
 RECORD = np.dtype(
@@ -49,6 +50,7 @@ RECORD = np.dtype(
         ("noise_moment", np.float64, WINDOWS),
         ("noise_weight", np.float64, WINDOWS),
         ("noise", np.float64, WINDOWS),  # relative variance
+        ("noise_guess", np.float64, WINDOWS),  # share of the prior in it
         # dispersion
         ("pair_moment", np.float64),
         ("pair_weight", np.float64),
@@ -67,7 +69,8 @@ RECORD = np.dtype(
         ("since_expected", np.float64, SIZES),
         ("chain", np.float64, (CLASSES, BURST_STATES)),
         ("in_burst", np.int64),
-        ("burst_count", np.float64),
+        ("burst_mass", np.float64, BURST_SPEEDS),
+        ("burst_count", np.float64, BURST_SPEEDS),
         ("burst_months", np.float64),
         # threshold
         ("armed", np.int64),
@@ -76,11 +79,13 @@ RECORD = np.dtype(
         # incident
         ("open", np.int64),  # bins since the page + 1; 0: closed
         ("open_since", np.int64),
+        ("open_size", np.float64),  # the size that led when it paged
         ("open_observed", np.float64),
         ("open_expected", np.float64),
         ("recent_observed", np.float64),
         ("recent_expected", np.float64),
         ("closing", np.float64),
+        ("calm_since", np.int64),  # end of the last bin that spoke for an open incident
         # burst rule: excess of the last bins, decayed second moments per window
         ("ring", np.float64, RING),
         ("ring_expected", np.float64, RING),
@@ -100,7 +105,28 @@ VERSION = b"tocsin-detector-1-" + hashlib.sha256(repr(RECORD.descr).encode()).he
 
 def compiled(function: F) -> F:
     """Compiled by numba when first called. Not cached by itself: only the entry is (see detector.py)."""
-    return njit(error_model="numpy")(function)  # type: ignore[no-any-return]
+    return cast(F, njit(error_model="numpy")(function))
+
+
+class Bin(NamedTuple):
+    """One known bin of a brand, as all steps see it."""
+
+    start: int
+    """s since epoch"""
+    observed: float
+    """negatives counted"""
+    count: float
+    """what the silence account left of them"""
+    expected: float
+    """negatives usual in this bin, with what a rise of the other mentions explains"""
+    extra: float
+    """that part alone"""
+    doubt: float
+    """relative variance of `expected`"""
+    exposure: float
+    """share of the usual flow that was seen, 0..1"""
+    shape: float
+    """hour-of-week profile, 1 on average"""
 
 
 @dataclass(slots=True)
@@ -119,6 +145,8 @@ class State:
         brands["last_excess"] = np.nan
         brands["chain"][:, :, 0] = 1.0
         brands["armed"] = 1
+        brands["noise_guess"] = 1.0
+        brands["noise"] = 0.02
         return cls(brands)
 
     def __len__(self) -> int:

@@ -61,7 +61,7 @@ def refresh_dispersion(s: Any) -> None:
 @compiled
 def silence_doubt(s: Any) -> float:
     """How many nats the present run of zeros is less likely than usual: -ln P(no event | usual)."""
-    return s.silence * math.log(s.dispersion) / (s.dispersion - 1.0)
+    return float(s.silence * math.log(s.dispersion) / (s.dispersion - 1.0))
 
 
 @compiled
@@ -82,4 +82,4 @@ def settle_silence(s: Any, count: float, expected: float) -> float:
         s.silence = 0.0
     repaid = min(s.owed, max(0.0, count - expected))
     s.owed -= repaid
-    return count - repaid
+    return float(count - repaid)

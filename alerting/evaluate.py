@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from alerting.baseline import seasonal
 from alerting.bins import Bin, Service, bin_start, evidence, exposure
+from alerting.brand_state import HOURS
 from alerting.detector import BIN_SECONDS, Settings, State, Verdict, update
 
 SEALED_AFTER = 48 * 3600
 """Seconds for which a bin may still change; what comes later is kept, not counted."""
+MONDAY = 72
+"""Hours from the last Monday before the epoch to the epoch."""
 SPACINGS = ((7_200, 1_800), (28_800, 7_200), (SEALED_AFTER, 28_800))
 """Up to which age (s) states of the detector are kept, and how far apart: a late answer costs a short re-evaluation."""
 
@@ -60,6 +62,8 @@ class Judgement:
     """End of the last bin that was judged."""
     active: bool
     """Whether it is a crisis now."""
+    score: float
+    """Evidence after the last bin, in nats."""
     verdicts: Sequence[Verdict]
     """What was decided in the bins that were evaluated (again)."""
     changed: Sequence[int]
@@ -78,18 +82,18 @@ def evaluate(watch: Watch, clock: float, settings: Settings) -> Judgement:
         watch.checkpoints.pop()
     base = watch.checkpoints[-1]
     if end <= base.end:
-        return Judgement(base.end, active(base.state), (), ())
+        return Judgement(base.end, active(base.state), 0.0, (), ())
     starts = np.arange(base.end, end, BIN_SECONDS, dtype=np.int64)
     counted = evidence(watch.services, clock)
     seen = exposure(starts, counted.values())
     bins = [watch.bins.get(int(start)) or Bin() for start in starts]
     cuts = [int(at) - base.end for at in starts if at > base.end and _kept(int(at), end)] + [end - base.end]
-    state, low = base.state, 0
+    state, low, score = base.state, 0, 0.0
     verdicts: list[Verdict] = []
     for cut in cuts:
         high = cut // BIN_SECONDS
         part = slice(low, high)
-        state, found, _ = update(
+        state, found, scores = update(
             state,
             starts[low : low + 1],
             np.array([[b.negative for b in bins[part]]], dtype=np.float64),
@@ -98,12 +102,13 @@ def evaluate(watch: Watch, clock: float, settings: Settings) -> Judgement:
             settings,
         )
         verdicts += found
+        score = float(scores[0, -1])
         watch.checkpoints.append(Checkpoint(base.end + cut, state))
         low = high
     _forget(watch, end)
     watch.changed = None
     watch.counted = frozenset(counted)
-    return Judgement(end, active(state), verdicts, [int(start) for start in starts])
+    return Judgement(end, active(state), score, verdicts, [int(start) for start in starts])
 
 
 def active(state: State) -> bool:
@@ -113,8 +118,12 @@ def active(state: State) -> bool:
 
 def usual(state: State, starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """What the detector expects of the (one) brand in each bin [bins], if all of it is seen."""
-    record = state.brands.view(np.recarray)[0]
-    return np.array([record.level * seasonal.py_func(record, int(start)) for start in starts])
+    middle = starts + BIN_SECONDS // 2 - 1_800
+    part = (middle % 3_600) / 3_600
+    cell = (middle // 3_600 + MONDAY) % HOURS
+    profile, level = state.brands["profile"][0], state.brands["level"][0]
+    expected: NDArray[np.float64] = level * (profile[cell] * (1 - part) + profile[(cell + 1) % HOURS] * part)
+    return expected
 
 
 def _kept(at: int, end: int) -> bool:

@@ -167,7 +167,9 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=True),
-    Column("key", String(100), nullable=False, unique=True, comment="incident, step and kind: the same at every attempt"),
+    Column(
+        "key", String(100), nullable=False, unique=True, comment="incident, step and kind: the same at every attempt"
+    ),
     Column("incident", String(32), ForeignKey("incident.id"), nullable=False),
     Column("step", Integer, nullable=False),
     Column("channel", String(100), nullable=False),

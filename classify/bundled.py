@@ -8,7 +8,7 @@ whatever stands beside it.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from classify.encode import Encoded, encode, load_tokenizer
+from classify.encode import BEGIN, END, Encoded, encode, load_tokenizer, usable
 from classify.model import Answer, ModelMissing, Question
 from classify.sentiment import LABELS, Label, Sentiment
 
 FOLDER = Path(__file__).parent / "bundle"
 REMEMBERED = 20_000
 """Answers kept, so that a copy of a text is not computed again."""
+
+
+NOTHING = Encoded([BEGIN, END], [False, False])
+"""A text that holds nothing to read."""
 
 
 class Bundled:
@@ -60,7 +64,9 @@ class Bundled:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer for each question, in order; equal questions are computed once."""
-        encoded = [encode(self._tokenizer, q.text, q.spans, q.beside) for q in questions]
+        encoded = [
+            encode(self._tokenizer, q.text, q.spans, q.beside) if usable(q.text).strip() else NOTHING for q in questions
+        ]
         keys = [_key(e) for e in encoded]
         todo = {key: e for key, e in zip(keys, encoded, strict=True) if self._recall(key) is None}
         longest_first = sorted(todo, key=lambda key: -len(todo[key].ids))
@@ -68,10 +74,7 @@ class Bundled:
             zip(longest_first, self._threads.map(lambda key: self._one(todo[key]), longest_first), strict=True)
         )
         answers = [found.get(key) or self._recall(key) or self._one(e) for key, e in zip(keys, encoded, strict=True)]
-        with self._lock:
-            self._known.update(found)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+        self._remember(found)
         return answers
 
     def _recall(self, key: bytes) -> Answer | None:
@@ -80,9 +83,15 @@ class Bundled:
                 self._known.move_to_end(key)
             return self._known.get(key)
 
+    def _remember(self, found: Mapping[bytes, Answer]) -> None:
+        with self._lock:
+            self._known.update(found)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
     def _one(self, encoded: Encoded) -> Answer:
         """Run the network on one text and read its answer."""
-        if len(encoded.ids) <= 2:
+        if len(encoded.ids) <= len(NOTHING.ids):
             return Answer(Sentiment(0.0, 1.0, 0.0), "unsure")
         about = any(encoded.target)
         logits: Any = self._session.run(

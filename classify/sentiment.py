@@ -47,4 +47,5 @@ _decoder = msgspec.json.Decoder(ScoredRecord)
 
 def decode(value: bytes) -> ScoredRecord:
     """Read a record of the topic `mentions.scored`; raises as `ingest.mention.decode` does."""
-    return decode_with(_decoder, value, ("scored", "progress"))
+    record: ScoredRecord = decode_with(_decoder, value, ("scored", "progress"))
+    return record

@@ -83,7 +83,7 @@ def _word(word: str) -> str:
         return f"{re.escape(word)}{border}"
     most = (0, 0, 1, 2, 3, 5)[len(word)] if len(word) < 6 else 7
     forms = [f"{re.escape(word)}{LETTER}{{0,{most}}}+", *_changed(word)]
-    return "(?>" + "|".join(f"{form}{border}" for form in forms) + ")"
+    return f"(?>(?:{'|'.join(forms)}){border})"
 
 
 def _changed(word: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ requests per host, robots.txt where the kind of source wants it.
 import asyncio
 import socket
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,21 +15,19 @@ from importlib.metadata import version
 from urllib.parse import urljoin
 
 import httpx
-from protego import Protego
 
 from ingest.address import is_own_network, may_dial
 from ingest.answer import Answer, Caching, Failure, FetchReason
 from ingest.documents.charset import MAX_BYTES
 from ingest.inflate import BadEncoding, Inflater, TooLarge
+from ingest.robots import AGENT, RobotsCache
 
 MAX_REDIRECTS = 5
 PER_HOST = 2
 """Requests to one host at the same time."""
 SPACING = 1.0
 """Seconds between two requests to one public host, at least."""
-ROBOTS_SECONDS = 24 * 3_600
-ROBOTS_KEPT = 1_000
-AGENT = "Tocsin"
+HOSTS_KEPT = 1_000
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.8"
 
 
@@ -73,7 +70,7 @@ class Fetcher:
         self._seconds = seconds
         self._limit = limit
         self._hosts: dict[str, _Host] = {}
-        self._robots: OrderedDict[str, tuple[float, Protego]] = OrderedDict()
+        self._robots = RobotsCache()
 
     async def fetch(
         self,
@@ -199,33 +196,28 @@ class Fetcher:
 
     def _forget_hosts(self) -> None:
         now = asyncio.get_running_loop().time()
-        if len(self._hosts) > ROBOTS_KEPT:
+        if len(self._hosts) > HOSTS_KEPT:
             self._hosts = {name: host for name, host in self._hosts.items() if host.users or host.free_at > now}
 
     async def _check_robots(self, url: httpx.URL, private: bool) -> None:
-        """Raises Refused where robots.txt (RFC 9309) forbids the address or cannot be had."""
-        origin = str(url.copy_with(path="/robots.txt", query=None, fragment=None))
+        """Raises Refused where robots.txt forbids the address or cannot be had."""
+        address = str(url.copy_with(path="/robots.txt", query=None, fragment=None))
         now = asyncio.get_running_loop().time()
-        known = self._robots.get(origin)
-        if known is None or known[0] < now:
-            known = now + ROBOTS_SECONDS, Protego.parse(await self._robots_text(origin, private))
-            self._robots[origin] = known
-            if len(self._robots) > ROBOTS_KEPT:
-                self._robots.popitem(last=False)
-        rules = known[1]
-        if not rules.can_fetch(str(url), AGENT):
+        rules = self._robots.get(address, now)
+        if rules is None:
+            rules = self._robots.put(address, await self._robots_text(address, private), now)
+        if not rules.allow(str(url)):
             raise Refused("robots", f"robots.txt of {url.host} forbids this page.")
-        if (delay := rules.crawl_delay(AGENT)) and url.host in self._hosts:
-            self._hosts[url.host].spacing = max(SPACING, min(float(delay), 60.0))
+        if url.host in self._hosts:
+            self._hosts[url.host].spacing = max(SPACING, rules.delay)
 
-    async def _robots_text(self, origin: str, private: bool) -> str:
+    async def _robots_text(self, address: str, private: bool) -> bytes:
         try:
-            answer = await self._follow(origin, {}, private, obey_robots=False)
+            return (await self._follow(address, {}, private, obey_robots=False)).body
         except Refused as refused:
             if refused.failure.reason == "status-4xx":
-                return ""
+                return b""
             raise
-        return answer.body[: 512 * 1024].decode(errors="replace")
 
 
 def user_agent(contact: str) -> str:

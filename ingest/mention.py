@@ -89,7 +89,7 @@ MentionRecord = Mention | Progress
 Record = TypeVar("Record")
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(MentionRecord)
+_decoder: msgspec.json.Decoder[MentionRecord] = msgspec.json.Decoder(MentionRecord)
 
 
 def encode(record: msgspec.Struct) -> bytes:
@@ -116,7 +116,8 @@ def decode(value: bytes) -> MentionRecord:
         UnknownRecord: a tag that a later version writes.
         UnreadableRecord: anything else that cannot be read, with the cause.
     """
-    return decode_with(_decoder, value, ("mention", "progress"))
+    record: MentionRecord = decode_with(_decoder, value, ("mention", "progress"))
+    return record
 
 
 def decode_with(decoder: msgspec.json.Decoder[Record], value: bytes, known: tuple[str, ...]) -> Record:

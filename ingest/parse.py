@@ -127,7 +127,7 @@ class Parser:
 
 
 async def _exchange(child: asyncio.subprocess.Process, request: Request) -> Reply:
-    assert child.stdin is not None  # noqa: S101 - we asked for pipes
+    assert child.stdin is not None
     frame = _encoder.encode(request)
     child.stdin.write(HEADER.pack(len(frame)) + frame)
     await child.stdin.drain()
@@ -135,7 +135,7 @@ async def _exchange(child: asyncio.subprocess.Process, request: Request) -> Repl
 
 
 async def _read_frame(child: asyncio.subprocess.Process) -> bytes:
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdout is not None
     (size,) = HEADER.unpack(await child.stdout.readexactly(HEADER.size))
     if size > MAX_ANSWER:
         raise EOFError

@@ -144,13 +144,13 @@ def _remember(connection: Connection, identity: str, rows: Iterable[Seen], now: 
 
 
 def prune_seen(connection: Connection, identity: str, now: float, keep: int = KEPT_POSTS) -> int:
-    """Forget the posts seen longest ago, beyond `keep`; those of the document read at `now` stay. Returns how many."""
+    """Forget the posts seen longest ago, beyond about `keep`; those of the document read at `now` stay. Returns how many."""
     mine = seen.c.source == identity
-    edge = select(seen.c.last_seen).where(mine).order_by(seen.c.last_seen.desc()).offset(keep).limit(1)
+    edge = select(seen.c.last_seen).where(mine).order_by(seen.c.last_seen.desc()).offset(max(keep - 1, 0)).limit(1)
     oldest = connection.execute(edge).scalar()
     if oldest is None:
         return 0
-    return connection.execute(delete(seen).where(mine, seen.c.last_seen <= oldest, seen.c.last_seen < now)).rowcount
+    return connection.execute(delete(seen).where(mine, seen.c.last_seen < min(oldest, now))).rowcount
 
 
 def _insert(connection: Connection, table: Any) -> Any:

@@ -71,6 +71,7 @@ class Done:
     opened: list[Incident] = field(default_factory=list)
     closed: list[Incident] = field(default_factory=list)
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 class Alerter:
@@ -206,6 +207,7 @@ class Alerter:
             self._store(connection, watch, judgement, sealed)
             done.verdicts += [(brand, verdict) for verdict in judgement.verdicts]
             self._incident(connection, account, watch, judgement, done)
+            done.scores[brand] = judgement.score
         account.judged = bin_start(clock)
         archive.set_clock(connection, account.partition, account.judged)
 
@@ -273,6 +275,8 @@ class Alerter:
         metrics.clock.labels(partition).set(account.judged)
         for watch in account.watches.values():
             self._show(watch, account.judged)
+        for brand, score in done.scores.items():
+            metrics.score.labels(metrics.brand(brand)).set(score)
         for incident in done.opened:
             metrics.incidents.labels(metrics.brand(incident.brand), "opened").inc()
             logger.warning("incident opened", incident=incident.id, brand=incident.brand, reason=incident.reason)
@@ -326,6 +330,7 @@ async def alert(log: Log, alerter: Alerter, metrics: Metrics, lifecycle: Lifecyc
                 async for batch in subscription.batches():
                     with lifecycle.hold("batch to count"):
                         metrics.lag.labels("alerter", batch.partition).set(batch.lag)
+                        metrics.oldest.labels("alerter").set(batch.records[0].stamp if batch.records else 0)
                         what = read(batch, metrics)
                         await dead_letters.bury(log, what.dead)
                         done = await alerter.step(batch, what)

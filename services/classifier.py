@@ -30,6 +30,7 @@ async def classify(log: Log, scorer: Scorer, clock: Clock, metrics: Metrics, lif
         async for batch in subscription.batches():
             with lifecycle.hold("batch to score"):
                 metrics.lag.labels("classifier", batch.partition).set(batch.lag)
+                metrics.oldest.labels("classifier").set(batch.records[0].stamp if batch.records else 0)
                 try:
                     await _one(log, scorer, batch, paths, targets, clock.is_wall, metrics)
                     await subscription.commit(batch.partition, batch.next_offset)

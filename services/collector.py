@@ -13,7 +13,7 @@ import structlog
 from alerting.bins import bin_start
 from alerting.detector import BIN_SECONDS
 from ingest import store
-from ingest.answer import Answer, Failure
+from ingest.answer import Failure
 from ingest.brand import Matcher
 from ingest.collect import Decision, Seen, SourceState, Watched, decide, decide_failed, decide_unchanged, posts
 from ingest.fetch import Fetcher
@@ -68,7 +68,8 @@ class Collector:
         self._fetcher = Fetcher(contact)
         self._parser = Parser()
         self._polls: list[Poll] = []
-        self._answers: dict[str, tuple[str, bool]] = {}
+        self._answers: dict[str, tuple[str, bool, float]] = {}
+        """Source -> its kind, whether its last poll was answered, when it last answered."""
         self._telling = asyncio.Lock()
         self._said = 0.0
 
@@ -186,9 +187,10 @@ class Collector:
         self._metrics.polls.labels(config.kind, decision.reason).inc()
         for what, number in decision.counts.items():
             self._metrics.mentions.labels(config.kind, what).inc(number)
-        self._answers[config.id] = (config.kind, answered)
-        failing = sum(1 for kind, fine in self._answers.values() if kind == config.kind and not fine)
-        self._metrics.source_failing.labels(config.kind).set(failing)
+        self._answers[config.id] = (config.kind, answered, decision.state.last_answer or 0.0)
+        alike = [(fine, at) for kind, fine, at in self._answers.values() if kind == config.kind]
+        self._metrics.source_failing.labels(config.kind).set(sum(not fine for fine, _ in alike))
+        self._metrics.source_silent.labels(config.kind).set(min(at for _, at in alike))
 
     # --- time -------------------------------------------------------------------------------------------------------
 

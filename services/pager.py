@@ -193,8 +193,13 @@ class Pager:
                 return
 
     def _count(self, claimed: Claimed, outcome: Outcome) -> None:
-        said = {"channel": claimed.channel, "incident": claimed.incident, "key": claimed.message.key}
-        said["attempt"] = str(claimed.message.attempt)
+        message = claimed.message
+        said = {
+            "channel": claimed.channel,
+            "incident": claimed.incident,
+            "key": message.key,
+            "attempt": message.attempt,
+        }
         label = claimed.channel if claimed.channel in self._channels else "unknown"
         match outcome:
             case Delivered(receipt):
@@ -207,7 +212,7 @@ class Pager:
                 logger.warning("not delivered, trying again", reason=reason, after=after, ambiguous=ambiguous, **said)
             case Refused(reason):
                 self._metrics.notifications.labels(label, "refused").inc()
-                logger.error("refused for good, the next step is due at once", reason=reason, **said)
+                logger.error("refused for good", reason=reason, **said)
 
 
 def _event(claimed: Claimed, outcome: Outcome) -> Sent | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from alerting.channels import KINDS as CHANNEL_KINDS
+from alerting.channels import make
 from alerting.detector import Settings as DetectorSettings
 from alerting.policy import Step
 from classify.language import Languages
@@ -85,6 +85,7 @@ async def run(
             stack.push_async_callback(log.close)
         if log is not None:
             await create_topics(log, settings)
+        metrics.expect([brand.name for brand in settings.brands], settings.channels)
         parts = Parts(settings, clock, lifecycle, metrics, database, log, asyncio.Event(), name)
         async with asyncio.TaskGroup() as group:
             if listen:
@@ -183,10 +184,7 @@ async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, 
 
 
 async def _pager(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
-    channels = {
-        name: CHANNEL_KINDS[config.kind].make(config)
-        for name, config in parts.settings.channels.items()
-    }
+    channels = {name: make(config) for name, config in parts.settings.channels.items()}
     for channel in channels.values():
         stack.push_async_callback(channel.close)
     pager = Pager(

@@ -82,5 +82,5 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 def make(config: ChannelConfig) -> Channel:
     """A webhook as configured."""
-    assert isinstance(config, Config)  # noqa: S101 - KINDS pairs them
+    assert isinstance(config, Config)
     return Webhook(config, Http())

@@ -1,12 +1,17 @@
 """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
 from ingest.documents.dates import parse_date
 from ingest.documents.plain_text import from_html, line, plain
 from ingest.source import Item, Parsed, Unparsable
+
+_ITEMS = re.compile(r'"items"\s*:\s*\[\s*')
+_NEXT = re.compile(r"\s*,\s*")
 
 
 def load_json(text: str) -> Any:
@@ -21,12 +26,30 @@ def load_json(text: str) -> Any:
 
 def read_json_feed(text: str, url: str) -> Parsed:
     """Items of a JSON Feed; anything with a list `items` of objects passes."""
-    feed = load_json(text)
+    try:
+        feed = load_json(text)
+    except Unparsable:
+        if not (whole := list(_whole_items(text))):
+            raise
+        feed = {"items": whole}
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise Unparsable("This JSON is no JSON Feed: it has no list `items`.")
     addresses = (url, _string(feed, "feed_url"), _string(feed, "home_page_url"))
     base = next((address for address in addresses if is_web(address)), "")
     return Parsed([_item(item, feed, base) for item in feed["items"] if isinstance(item, dict)])
+
+
+def _whole_items(text: str) -> Iterator[Any]:
+    """The items of a document that was cut off, as far as they are whole."""
+    decoder = json.JSONDecoder(strict=False)
+    found = _ITEMS.search(text)
+    while found:
+        try:
+            item, end = decoder.raw_decode(text, found.end())
+        except (ValueError, RecursionError):
+            return
+        yield item
+        found = _NEXT.match(text, end)
 
 
 def _item(item: dict[str, Any], feed: dict[str, Any], base: str) -> Item:

@@ -35,7 +35,9 @@ def parse(body: bytes, content_type: str | None, url: str) -> Parsed:
     items = [*written, *(item for item in marked if (item.title, item.text, item.author) not in known)]
     if not items and not _rated(blocks) and not _rated(microdata):
         hint = f" It names a feed, which you can add: {page.feeds[0]}" if page.feeds else ""
-        raise Unparsable(f"This page holds no schema.org reviews, neither in JSON-LD nor in microdata.{hint}")
+        raise Unparsable(
+            f"This is a web page, no feed, and it holds no schema.org reviews in JSON-LD or microdata.{hint}"
+        )
     return Parsed(items)
 
 

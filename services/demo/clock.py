@@ -35,7 +35,7 @@ class VirtualClock:
     async def sleep_until(self, when: float) -> None:
         """Return when `now()` is at least `when`."""
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        assert task is not None
         self._woken.discard(task)
         while (left := when - self.now()) > 0:
             if self._ahead is not None:

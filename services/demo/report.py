@@ -55,11 +55,15 @@ def read(connection: Connection, world: World) -> Found:
     mentions = connection.execute(select(func.count()).select_from(t.mention)).scalar() or 0
     snapshots = connection.execute(select(t.incident.c.snapshot).order_by(t.incident.c.opened)).scalars()
     incidents = [msgspec.convert(snapshot, Incident) for snapshot in snapshots]
-    delivered = connection.execute(
-        select(t.outbox.c.incident, func.min(t.outbox.c.settled))
-        .where(t.outbox.c.state == "delivered", t.outbox.c.key.like("%-page"))
-        .group_by(t.outbox.c.incident)
-    ).tuples().all()
+    delivered = (
+        connection.execute(
+            select(t.outbox.c.incident, func.min(t.outbox.c.settled))
+            .where(t.outbox.c.state == "delivered", t.outbox.c.key.like("%-page"))
+            .group_by(t.outbox.c.incident)
+        )
+        .tuples()
+        .all()
+    )
     page = None
     if incidents:
         first = select(t.outbox.c.page).where(t.outbox.c.incident == incidents[-1].id).order_by(t.outbox.c.id).limit(1)

@@ -117,7 +117,9 @@ class Log(Protocol):
         """Durable when it returns, in the order given per partition. Raises LogUnavailable after `deadline` seconds."""
         ...
 
-    def subscribe(self, topic: str, group: str, starts: Starts | None = None) -> AbstractAsyncContextManager[Subscription]:
+    def subscribe(
+        self, topic: str, group: str, starts: Starts | None = None
+    ) -> AbstractAsyncContextManager[Subscription]:
         """Join a group. Without `starts` it begins at the committed offset, or the oldest record."""
         ...
 

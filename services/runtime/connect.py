@@ -4,16 +4,13 @@ from services.runtime.broker import Log
 from services.runtime.clock import Clock
 from services.runtime.sections import LogSettings
 
+
 async def open_log(settings: LogSettings, clock: Clock, *, name: str) -> Log:
     """Open the embedded log, or connect to Kafka. Raises LogUnavailable, Busy."""
     if settings.embedded is not None:
-        from services.runtime.embedded import EmbeddedLog
-
         embedded = EmbeddedLog(settings.embedded, now=clock.now)
         await embedded.open()
         return embedded
-    from services.runtime.kafka import KafkaLog
-
     kafka = KafkaLog(
         settings.bootstrap,
         client_id=f"tocsin-{name}",

@@ -42,9 +42,7 @@ class Database:
         self.engine = _engine(self.url.render_as_string(hide_password=False), threads)
         self._threads = ThreadPoolExecutor(1 if self.sqlite else threads, thread_name_prefix="database")
 
-    async def run(
-        self, step: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, step: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `step(connection, ...)` in a worker thread, inside one transaction that commits when it returns.
 
         Raises what `step` raises, after a rollback, and DatabaseUnavailable where the database is the cause.
@@ -118,7 +116,10 @@ def _engine(url: str, threads: int) -> Engine:
 
 def _of_the_database(fault: DBAPIError) -> bool:
     said = str(fault.orig).lower()
-    return any(word in said for word in ("disk is full", "locked", "readonly", "disk i/o", "unable to open", "connection", "timeout"))
+    return any(
+        word in said
+        for word in ("disk is full", "locked", "readonly", "disk i/o", "unable to open", "connection", "timeout")
+    )
 
 
 def _alembic(connection: Connection) -> Config:

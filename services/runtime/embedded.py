@@ -75,9 +75,8 @@ class EmbeddedLog(Log):
 
     async def open(self) -> None:
         """Open the file, or make it. Raises LogUnavailable with a sentence that says what to do."""
-        loop = asyncio.get_running_loop()
-        self._writer = await loop.run_in_executor(self._writing, LogFile, self.path)
-        self._reader = await loop.run_in_executor(self._reading, LogFile, self.path)
+        self._writer = await self._again(self._writing, lambda: LogFile(self.path))
+        self._reader = await self._again(self._reading, lambda: LogFile(self.path))
         self.identity = await self._read(LogFile.identity)
         self._tasks = [asyncio.create_task(self._keep_writing()), asyncio.create_task(self._keep_sweeping())]
 

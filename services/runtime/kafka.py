@@ -34,7 +34,17 @@ from aiokafka.errors import (
     for_code,
 )
 
-from services.runtime.broker import Assigned, Batch, Incoming, Log, LogUnavailable, NotOwner, Outgoing, Starts, Subscription
+from services.runtime.broker import (
+    Assigned,
+    Batch,
+    Incoming,
+    Log,
+    LogUnavailable,
+    NotOwner,
+    Outgoing,
+    Starts,
+    Subscription,
+)
 from services.runtime.partition import by_partition
 from services.runtime.positions import Positions, start_of
 
@@ -106,26 +116,29 @@ class KafkaLog(Log):
         self._publisher = _Publisher(self.common)
         self._counts: dict[str, int] = {}
         self._turn = itertools.count()
-        self._admin: AIOKafkaAdminClient | None = None
-        self._asker: AIOKafkaConsumer | None = None
+        self._stops: list[Callable[[], Awaitable[None]]] = []
 
     async def open(self) -> None:
         """Connect. Raises LogUnavailable."""
         self._admin = AIOKafkaAdminClient(**self.common)
         self._asker = AIOKafkaConsumer(**self.common)
-        async with self.answering(ADMIN_SECONDS):
-            await self._admin.start()
-            await self._asker.start()
-        self.identity = str((await self._ask(self._admin.describe_cluster))["cluster_id"])
+        self._stops = [self._admin.close, self._asker.stop]
+        try:
+            async with self.answering(ADMIN_SECONDS):
+                await self._admin.start()
+                await self._asker.start()
+            self.identity = str((await self._ask(self._admin.describe_cluster))["cluster_id"])
+        except BaseException:
+            await self.close()
+            raise
 
     async def create(self, topics: Mapping[str, int], *, retention: float) -> None:
         """Create the topics that do not exist; those that do stay as they are."""
-        assert self._admin
         cluster = await self._ask(self._admin.describe_cluster)
-        missing = [name for name in topics if name not in await self._topics()]
+        known = await self._topics()
         copies = min(REPLICAS, len(cluster["brokers"]))
         config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(int(retention * 1000))}
-        new = [NewTopic(name, topics[name], copies, topic_configs=config) for name in missing]
+        new = [NewTopic(name, topics[name], copies, topic_configs=config) for name in topics if name not in known]
         if new:
             answer = await self._ask(lambda: self._admin.create_topics(new))
             for name, code, *said in answer.topic_errors:
@@ -175,12 +188,10 @@ class KafkaLog(Log):
 
     async def bounds(self, topic: str, group: str) -> list[Assigned]:
         """Each partition as a member of the group would be told."""
-        asker, admin = self._asker, self._admin
-        assert asker and admin
         places = [TopicPartition(topic, number) for number in range(await self.partitions(topic))]
-        begin = await self._ask(lambda: asker.beginning_offsets(places))
-        end = await self._ask(lambda: asker.end_offsets(places))
-        done = await self._ask(lambda: admin.list_consumer_group_offsets(group, partitions=places))
+        begin = await self._ask(lambda: self._asker.beginning_offsets(places))
+        end = await self._ask(lambda: self._asker.end_offsets(places))
+        done = await self._ask(lambda: self._admin.list_consumer_group_offsets(group, partitions=places))
         committed = {tp: found.offset for tp, found in done.items() if found.offset >= 0}
         return [Assigned(tp.partition, begin[tp], end[tp], committed.get(tp), self.identity) for tp in places]
 
@@ -208,10 +219,8 @@ class KafkaLog(Log):
     async def close(self) -> None:
         """Flush and disconnect, each within a deadline."""
         await self._publisher.close()
-        if self._admin:
-            await within(STOP_SECONDS, self._admin.close())
-        if self._asker:
-            await within(STOP_SECONDS, self._asker.stop())
+        for stop in self._stops:
+            await within(STOP_SECONDS, stop())
 
     @contextlib.asynccontextmanager
     async def answering(self, deadline: float | None) -> AsyncIterator[None]:
@@ -230,7 +239,6 @@ class KafkaLog(Log):
         return LogUnavailable(f"Kafka at {self.bootstrap} did not answer within {deadline or 0:g} s.")
 
     async def _topics(self) -> dict[str, int]:
-        assert self._admin
         found = await self._ask(self._admin.describe_topics)
         return {t["topic"]: len(t["partitions"]) for t in found if t["error_code"] == 0 and t["partitions"]}
 
@@ -445,12 +453,13 @@ class _Member(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
             self.positions.committed(partition, next_offset)
 
     async def _commit(self, place: TopicPartition, next_offset: int) -> None:
+        lost = NotOwner(f"Partition {place.partition} went to another member before its batch was committed.")
+        if self._consumer._coordinator.generation < 0:  # where a group has no members, such a commit would be taken
+            raise lost
         try:
-            if self._consumer._coordinator.generation < 0:
-                raise CommitFailedError("not in the group")  # where a group has no members, such a commit is taken
             await self._consumer.commit({place: next_offset})
         except (CommitFailedError, IllegalStateError) as fault:
-            raise NotOwner(f"Partition {place.partition} went to another member before its batch was committed.") from fault
+            raise lost from fault
 
     async def _open(self) -> None:
         fresh, epoch = set(self.positions.fresh), self.positions.epoch
@@ -478,7 +487,9 @@ class _Member(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
                 self._reopen(fault.args[0])
                 return []
         return [
-            (positions[tp.partition], self._batch(tp, records)) for tp, records in found.items() if tp.partition in positions
+            (positions[tp.partition], self._batch(tp, records))
+            for tp, records in found.items()
+            if tp.partition in positions
         ]
 
     def _reopen(self, places: Mapping[TopicPartition, int]) -> None:

@@ -86,7 +86,13 @@ class LogFile:
                 if application == APPLICATION
                 else f"{self.path} belongs to another program: name another file for the log, or move this one away."
             )
-        for pragma in ("page_size=16384", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1000", "cache_size=-16000"):
+        for pragma in (
+            "page_size=16384",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "wal_autocheckpoint=1000",
+            "cache_size=-16000",
+        ):
             self._db.execute(f"PRAGMA {pragma}")
         if not tables:
             with self._transaction():
@@ -121,7 +127,8 @@ class LogFile:
         """Ids of a topic's partitions, by their numbers. Raises LookupError when there is no such topic."""
         with self._faults():
             found = self._db.execute(
-                "SELECT p.id FROM partition p JOIN topic t ON t.id = p.topic WHERE t.name = ? ORDER BY p.number", (topic,)
+                "SELECT p.id FROM partition p JOIN topic t ON t.id = p.topic WHERE t.name = ? ORDER BY p.number",
+                (topic,),
             ).fetchall()
         if not found:
             raise LookupError(f"There is no topic {topic!r} in the log {self.path}.")
@@ -193,7 +200,8 @@ class LogFile:
     def _delete(self, partition: int, first: int, limit: int, before: float) -> int:
         base = partition << OFFSET_BITS
         old = self._db.execute(
-            "SELECT id, stamp FROM record WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", (base + first, base + limit, SWEEP)
+            "SELECT id, stamp FROM record WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            (base + first, base + limit, SWEEP),
         )
         gone = 0
         for number, stamp in old:

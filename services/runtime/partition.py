@@ -43,7 +43,9 @@ def by_partition(records: Sequence[Outgoing], partitions: int, turn: int) -> dic
 def _choose(record: Outgoing, partitions: int, turn: int) -> int:
     size = len(record.value) + len(record.key or b"")
     if size > MAX_RECORD_BYTES:
-        raise ValueError(f"A record of {size:,} bytes is too large for the log: at most {MAX_RECORD_BYTES:,} are possible.")
+        raise ValueError(
+            f"A record of {size:,} bytes is too large for the log: at most {MAX_RECORD_BYTES:,} are possible."
+        )
     if record.partition is None:
         return turn % partitions if record.key is None else partition_of(record.key, partitions)
     if not 0 <= record.partition < partitions:

@@ -67,7 +67,9 @@ class World:
 
     @property
     def pages(self) -> list[int]:
-        return [j.at for before, j in zip(self.judgements, self.judgements[1:], strict=False) if j.active > before.active]
+        return [
+            j.at for before, j in zip(self.judgements, self.judgements[1:], strict=False) if j.active > before.active
+        ]
 
 
 def test_a_crisis_is_paged_while_it_goes_on_and_closed_when_it_is_over():

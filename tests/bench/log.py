@@ -36,7 +36,9 @@ def records(count: int) -> list[Outgoing]:
     return [Outgoing(os.urandom(250).hex().encode(), os.urandom(16).hex().encode()) for _ in range(count)]
 
 
-async def in_turns(batches: Sequence[Sequence[Outgoing]], send: Callable[[Sequence[Outgoing]], Awaitable[None]]) -> float:
+async def in_turns(
+    batches: Sequence[Sequence[Outgoing]], send: Callable[[Sequence[Outgoing]], Awaitable[None]]
+) -> float:
     """Seconds that a few publishers take for all batches, each waiting for its last one."""
     left = iter(batches)
 
@@ -155,10 +157,10 @@ async def kafka(bootstrap: str) -> None:
                 for name, (mine, alone) in {"produced": produced, "consumed": consumed}.items():
                     ours[name].append(mine)
                     bare[name].append(alone)
-    for name in ours:
+    for name, rates in ours.items():
         show(f"Kafka, {name}, aiokafka alone", bare[name])
-        show(f"Kafka, {name}, through the Protocol", ours[name])
-        share = statistics.median(ours[name]) / statistics.median(bare[name])
+        show(f"Kafka, {name}, through the Protocol", rates)
+        share = statistics.median(rates) / statistics.median(bare[name])
         print(f"{'':44}{share:10.0%} of aiokafka alone (goal 80%) {'reached' if share >= 0.8 else 'MISSED'}")
 
 

@@ -19,7 +19,24 @@ from classify.transformer import (
     window,
 )
 
-WORDS = ["kometa", "lumivo", "bank", "is", "good", "bad", "great", "late", "lied", "to", "me", "the", "parcel", "nothing", "here", "!"]
+WORDS = [
+    "kometa",
+    "lumivo",
+    "bank",
+    "is",
+    "good",
+    "bad",
+    "great",
+    "late",
+    "lied",
+    "to",
+    "me",
+    "the",
+    "parcel",
+    "nothing",
+    "here",
+    "!",
+]
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
 
 

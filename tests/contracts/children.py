@@ -52,7 +52,9 @@ class Nest:
     async def start(self, role: str, **more: Any) -> Child:
         """Fork a child."""
         tag = str(next(self._tags))
-        self.order({"role": role, "tag": tag, "log": self._place.where, "topic": self._place.topic, "name": tag, **more})
+        self.order(
+            {"role": role, "tag": tag, "log": self._place.where, "topic": self._place.topic, "name": tag, **more}
+        )
         await self.until(lambda: [[tag]] if tag in self._started else [], 1)
         child = Child(self, self._started[tag])
         self.children.append(child)
@@ -93,7 +95,12 @@ class Nest:
 async def nest_for(place: Place) -> AsyncIterator[Nest]:
     """A nest; its children are killed at the end."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contracts.child", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20
+        sys.executable,
+        "-m",
+        "tests.contracts.child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
     )
     nest = Nest(process, place)
     try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.runtime.broker import Assigned, Log, NotOwner, OutOfBounds, Outgoing
+from services.runtime.broker import Assigned, Log, NotOwner, Outgoing, OutOfBounds
 from tests.contracts.places import Place, Starts
 from tests.contracts.reading import PATIENCE, Reader, keyed, read_all, take, values
 
@@ -112,13 +112,10 @@ async def test_starts_is_told_the_bounds_and_its_answer_counts(log: Log, place: 
         assert [record.value for record in batch.records] == [b"7", b"8", b"9"]
     identity = first.told[0].identity
     assert identity
-    assert first.told == {
-        p: Assigned(p, 0, 10 if p == 0 else 0, None, identity) for p in range(4)
-    }
+    assert first.told == {p: Assigned(p, 0, 10 if p == 0 else 0, None, identity) for p in range(4)}
     assert second.told[0] == Assigned(0, 0, 10, 7, identity)
-    async with place.opened() as other:
-        async with other.subscribe(place.topic, "h", third := Starts()) as subscription:
-            await take(subscription, 10)
+    async with place.opened() as other, other.subscribe(place.topic, "h", third := Starts()) as subscription:
+        await take(subscription, 10)
     assert third.told[0].identity == identity
 
 
@@ -208,7 +205,7 @@ async def test_retention_deletes_what_is_old_and_offsets_are_not_used_again(log:
     await log.publish(topic, [Outgoing(str(i).encode()) for i in range(20)])
     assert len(values(await read_all(log, topic, "g", 20))) == 20
     async with asyncio.timeout(PATIENCE):
-        while (told := await bounds(log, topic)).begin < 20:
+        while (told := await bounds(log, topic)).begin < 20:  # noqa: ASYNC110 - nobody tells when retention came
             await asyncio.sleep(0.1)
     assert (told.begin, told.end, told.committed) == (20, 20, 20)
     await log.publish(topic, [Outgoing(b"new")])

@@ -162,7 +162,9 @@ async def broker_killed(log: Log, place: Place, kills: int) -> None:
         await publishing
         while not acknowledged <= set(values(reader.batches)):
             reader.arrived.clear()
-            await asyncio.wait([reader.task, asyncio.ensure_future(reader.arrived.wait())], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [reader.task, asyncio.ensure_future(reader.arrived.wait())], return_when=asyncio.FIRST_COMPLETED
+            )
             assert not reader.task.done(), reader.task.result()
         await reader.stop()
 

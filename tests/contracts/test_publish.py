@@ -99,7 +99,8 @@ async def test_publish_fails_by_its_deadline_while_the_log_is_away_and_works_aft
     async with place.away():
         began = time.monotonic()
         failed = await asyncio.gather(
-            *(log.publish(place.topic, keyed(3, name=f"during{i}"), deadline=1.0) for i in range(5)), return_exceptions=True
+            *(log.publish(place.topic, keyed(3, name=f"during{i}"), deadline=1.0) for i in range(5)),
+            return_exceptions=True,
         )
         assert time.monotonic() - began < 3.0
         assert all(isinstance(fault, LogUnavailable) for fault in failed)

@@ -32,10 +32,13 @@ STATEMENTS = 16
 """At least as many as the transaction has; a point behind its end is not met, and the child then ends by itself."""
 POINTS = [
     Point("received"),
-    *(Point(when, n) for n in range(1, STATEMENTS + 1) for when in ("before", "after")),
+    *(Point("before", n) for n in range(1, STATEMENTS + 1)),
+    Point("after", 1),
+    Point("after", 2),
     Point("before", "commit"),
     Point("after", "commit"),
 ]
+"""After a statement is before the next one; that it is so, the first two show."""
 
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(["tests.faults.alerter_child"])
@@ -65,9 +68,7 @@ class Pipeline:
 
     def progress(self, at: float) -> None:
         poll = Poll(source="s", at=at, answered=True, brands=tuple(self.brands))
-        self.told.append(
-            Outgoing(encode(Progress(collector="c", at=at, polls=(poll,), path=0, paths=1)), partition=0)
-        )
+        self.told.append(Outgoing(encode(Progress(collector="c", at=at, polls=(poll,), path=0, paths=1)), partition=0))
 
     def publish(self) -> None:
         async def send() -> None:
@@ -147,7 +148,9 @@ def test_whenever_it_is_killed_everything_counts_once_and_pages_once(pipeline: P
         pipeline.crisis(brand)
         child = pipeline.child(point)
         child.join(90)
-        stored = pipeline.one("SELECT count(*) FROM mention WHERE brand = :b AND time >= :t", b=brand, t=pipeline.now - 600)
+        stored = pipeline.one(
+            "SELECT count(*) FROM mention WHERE brand = :b AND time >= :t", b=brand, t=pipeline.now - 600
+        )
         assert stored in (0, CRISIS), f"half a transaction was written: {point}"
         if child.exitcode == -signal.SIGKILL:
             met.append(point)

@@ -46,7 +46,14 @@ async def failure(fetcher: Fetcher, url: str, *, private: bool = True, obey_robo
 
 @pytest.mark.asyncio
 async def test_a_document_and_what_its_server_says(server: Server, fetcher: Fetcher) -> None:
-    server.on("/a", FEED, ETag='W/"1"', Last_Modified="yesterday-ish", Cache_Control="max-age=600", Content_Type="text/xml; charset=x")
+    server.on(
+        "/a",
+        FEED,
+        ETag='W/"1"',
+        Last_Modified="yesterday-ish",
+        Cache_Control="max-age=600",
+        Content_Type="text/xml; charset=x",
+    )
     answer = await document(fetcher, server.url("/a"))
     assert (answer.status, answer.body, answer.url, answer.moved) == (200, FEED, server.url("/a"), None)
     assert answer.content_type == "text/xml; charset=x"
@@ -116,7 +123,8 @@ async def test_bombs_and_unasked_encodings_are_refused(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("handler", "reason"), [(drip, "timeout"), (flood, "too-large"), (hang_up, "broken-answer"), (babble, "broken-answer")]
+    ("handler", "reason"),
+    [(drip, "timeout"), (flood, "too-large"), (hang_up, "broken-answer"), (babble, "broken-answer")],
 )
 async def test_servers_that_misbehave(server: Server, fetcher: Fetcher, handler: object, reason: str) -> None:
     server.on_raw("/a", handler)  # type: ignore[arg-type]
@@ -185,7 +193,9 @@ async def test_redirects_end(server: Server, fetcher: Fetcher) -> None:
         ("http://", "bad-redirect"),  # the same address again
     ],
 )
-async def test_redirects_to_where_nobody_should_go(server: Server, fetcher: Fetcher, location: str, reason: str) -> None:
+async def test_redirects_to_where_nobody_should_go(
+    server: Server, fetcher: Fetcher, location: str, reason: str
+) -> None:
     server.on("/a", status=302, Location=location)
     assert (await failure(fetcher, server.url("/a"))).reason == reason
 
@@ -203,7 +213,14 @@ async def test_private_networks_are_not_fetched_under_any_name(server: Server, f
 async def test_names_that_do_not_exist_and_ports_that_are_closed(server: Server, fetcher: Fetcher) -> None:
     assert (await failure(fetcher, "http://nothing.invalid/")).reason == "dns"
     assert (await failure(fetcher, "http://127.0.0.1:1/")).reason == "refused"
-    for nonsense in ("", "news.example/feed", "http://", "http://exa mple/", "ftp://a.example/", "http://a.example:99999/"):
+    for nonsense in (
+        "",
+        "news.example/feed",
+        "http://",
+        "http://exa mple/",
+        "ftp://a.example/",
+        "http://a.example:99999/",
+    ):
         assert (await failure(fetcher, nonsense)).reason == "bad-url"
 
 

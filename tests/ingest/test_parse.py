@@ -15,7 +15,6 @@ from ingest.parse import Parser, Reply, Unreadable
 FEED = b"<rss version='2.0'><channel><item><title>T</title><link>/1</link></item></channel></rss>"
 HOSTILE = {
     "comments": b"<!--" * 100_000,
-    "comments in a feed": b"<rss><channel><item>" + b"<!--" * 100_000,
     "comments in a field": b"<rss version='2.0'><channel><item><description>" + b"&lt;!--" * 100_000,
     "attributes": b"<a " + b'b="c" ' * 70_000 + b">",
     "nested markup": b"<rss version='2.0'><channel><item><description>" + b"&lt;div&gt;" * 100_000,
@@ -71,7 +70,9 @@ async def test_the_kind_is_found_and_refusals_are_sentences(parser: Parser) -> N
 
 @pytest.mark.asyncio
 async def test_what_no_database_takes_is_cleaned(parser: Parser) -> None:
-    reply = await parser.parse("feed", b'{"items": [{"id": "a\\u0000b\\ud800", "title": "t\\ud800", "tags": ["\\udfff"]}]}', None, "")
+    reply = await parser.parse(
+        "feed", b'{"items": [{"id": "a\\u0000b\\ud800", "title": "t\\ud800", "tags": ["\\udfff"]}]}', None, ""
+    )
     assert isinstance(reply, Reply)
     assert reply.parsed is not None
     assert reply.parsed.items[0].id == "ab?"

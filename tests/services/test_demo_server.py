@@ -35,7 +35,10 @@ class Served:
 @asynccontextmanager
 async def serving(world: World) -> AsyncIterator[tuple[Served, httpx.AsyncClient]]:
     served = Served(world)
-    async with serve_http(served.site.app, served.socket), httpx.AsyncClient(base_url=served.base, trust_env=False) as client:
+    async with (
+        serve_http(served.site.app, served.socket),
+        httpx.AsyncClient(base_url=served.base, trust_env=False) as client,
+    ):
         yield served, client
 
 

@@ -82,7 +82,9 @@ class CrisisScore:
     def found(self, size: float | None = None, rate: float | None = None) -> float:
         """Percent of crises paged within 12 h."""
         hits = [
-            d < math.inf for c, r, d, _ in self.delays if (size is None or c.size == size) and (rate is None or r == rate)
+            d < math.inf
+            for c, r, d, _ in self.delays
+            if (size is None or c.size == size) and (rate is None or r == rate)
         ]
         return 100 * float(np.mean(hits)) if hits else math.nan
 
@@ -94,12 +96,16 @@ class CrisisScore:
         """Mean delay on steps over the oracle's, both capped at 12 h."""
         cap = WITHIN * 5.0
         pairs = [
-            (min(d, cap), best) for c, _, d, best in self.delays if smallest <= c.size <= largest and not math.isnan(best)
+            (min(d, cap), best)
+            for c, _, d, best in self.delays
+            if smallest <= c.size <= largest and not math.isnan(best)
         ]
         return float(np.sum([p[0] for p in pairs]) / np.sum([p[1] for p in pairs])) if pairs else math.nan
 
 
-def ratios(count: NDArray[np.float64], usual: NDArray[np.float64], dispersion: float, size: float) -> NDArray[np.float64]:
+def ratios(
+    count: NDArray[np.float64], usual: NDArray[np.float64], dispersion: float, size: float
+) -> NDArray[np.float64]:
     """ln likelihood of size x usual over usual, per bin; 0 in gaps."""
     if dispersion <= 1.0:
         value = count * math.log(size) - (size - 1) * usual
@@ -115,7 +121,10 @@ def oracle_delay(world: World, crisis: Crisis, threshold: float = math.log(8640)
     before = 288
     part = slice(crisis.onset - before, crisis.onset + WITHIN)
     gains = ratios(
-        world.count[crisis.brand, part], world.usual[crisis.brand, part], float(world.dispersion[crisis.brand]), crisis.size
+        world.count[crisis.brand, part],
+        world.usual[crisis.brand, part],
+        float(world.dispersion[crisis.brand]),
+        crisis.size,
     )
     level = 0.0
     for i, gain in enumerate(gains):

@@ -123,7 +123,9 @@ def crisis_factor(size: float, shape: Shape) -> tuple[NDArray[np.float64], int, 
     return 1 + (size - 1) * excess, len(rise), len(rise) + int(np.argmax(decay < 0.1))
 
 
-def place_crises(rng: np.random.Generator, brand: int, bins: int, warm_up: int) -> tuple[NDArray[np.float64], list[Crisis]]:
+def place_crises(
+    rng: np.random.Generator, brand: int, bins: int, warm_up: int
+) -> tuple[NDArray[np.float64], list[Crisis]]:
     factor, found = np.ones(bins), []
     onset = warm_up + int(rng.uniform(0, 2) * BINS_PER_DAY)
     deck: list[tuple[float, Shape]] = []
@@ -168,7 +170,16 @@ def make_backlogs(rng: np.random.Generator, count: NDArray[np.float64], warm_up:
         arrivals.append(at + length)
 
 
-HALF_LIVES = {"A": (), "B": (), "C": (1.5,), "M": (0.7, 1.5, 3.0, 6.0, 12.0), "L": (3.0,), "X": (6.0,), "Y": (12.0,), "S": (0.7,)}
+HALF_LIVES = {
+    "A": (),
+    "B": (),
+    "C": (1.5,),
+    "M": (0.7, 1.5, 3.0, 6.0, 12.0),
+    "L": (3.0,),
+    "X": (6.0,),
+    "Y": (12.0,),
+    "S": (0.7,),
+}
 
 
 def make(
