@@ -14,6 +14,7 @@ from alerting.incident import Event, Incident
 from classify.sentiment import ScoredMention
 from ingest.mention import Poll
 
+DAY = 86_400
 ROWS_A_STATEMENT = 500
 """Bounds a statement's parameters (SQLite takes 32,766)."""
 
@@ -92,7 +93,7 @@ def add_mentions(connection: Connection, scored: Sequence[ScoredMention], late: 
     for part in _parts(list(_unique(scored).values())):
         rows = [_mention_row(s, late[s.mention.id]) for s in part]
         done = connection.execute(
-            upserting(connection, t.mention).values(rows).on_conflict_do_nothing().returning(t.mention.c.id)
+            upserting(connection, t.mention).on_conflict_do_nothing().returning(t.mention.c.id), rows
         )
         new.update(done.scalars())
     edits = [s for s in scored if s.mention.revision and s.mention.id not in new]
@@ -164,7 +165,7 @@ def add_sightings(connection: Connection, scored: Sequence[ScoredMention]) -> No
     """Through which sources each mention was seen."""
     rows = {(s.mention.id, s.mention.source): s.mention.collected for s in scored}
     for part in _parts([{"mention": m, "source": s, "at": at} for (m, s), at in rows.items()]):
-        connection.execute(upserting(connection, t.sighting).values(part).on_conflict_do_nothing())
+        connection.execute(upserting(connection, t.sighting).on_conflict_do_nothing(), part)
 
 
 def add_polls(connection: Connection, partition: int, polls: Sequence[Poll]) -> None:
@@ -181,17 +182,18 @@ def add_polls(connection: Connection, partition: int, polls: Sequence[Poll]) -> 
         for p in polls
     }
     for part in _parts(list(rows.values())):
-        connection.execute(upserting(connection, t.poll).values(part).on_conflict_do_nothing())
+        connection.execute(upserting(connection, t.poll).on_conflict_do_nothing(), part)
 
 
 def put_paths(connection: Connection, partition: int, paths: Mapping[tuple[str, int], float]) -> None:
     """How far each collector's clock has come, on each path."""
     for part in _parts([{"partition": partition, "collector": c, "via": v, "at": at} for (c, v), at in paths.items()]):
-        statement = upserting(connection, t.path).values(part)
+        statement = upserting(connection, t.path)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["partition", "collector", "via"], set_={"at": statement.excluded.at}
-            )
+            ),
+            part,
         )
 
 
@@ -210,25 +212,30 @@ def put_services(connection: Connection, services: Mapping[tuple[str, str], Serv
     """(brand, source) -> since when it has answered, and up to when."""
     rows = [{"brand": b, "source": s, "since": v.since, "last_answer": v.last_answer} for (b, s), v in services.items()]
     for part in _parts(rows):
-        statement = upserting(connection, t.source_service).values(part)
+        statement = upserting(connection, t.source_service)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["brand", "source"], set_={"last_answer": statement.excluded.last_answer}
-            )
+            ),
+            part,
         )
 
 
-def load_services(connection: Connection, brand: str) -> dict[str, Service]:
-    """Sources of a brand, each with its share of the brand's flow over the last 14 days (never nothing)."""
+def load_services(connection: Connection, brand: str, clock: float) -> dict[str, Service]:
+    """Sources of a brand, with their shares of its flow as they were at the last midnight before `clock`."""
     rows = connection.execute(select(t.source_service).where(t.source_service.c.brand == brand)).all()
-    newest = max((r.last_answer for r in rows), default=0.0)
+    shares = flow(connection, brand, clock // DAY * DAY)
+    return {r.source: Service(r.since, r.last_answer, shares.get(r.source, 0) + 1.0) for r in rows}
+
+
+def flow(connection: Connection, brand: str, until: float) -> dict[str, int]:
+    """Counted mentions of a brand by source, over the 14 days before `until`."""
     found = connection.execute(
         select(t.mention.c.source, func.count())
-        .where(_counted(brand), t.mention.c.time >= newest - 14 * 86_400)
+        .where(_counted(brand), t.mention.c.time >= until - 14 * DAY, t.mention.c.time < until)
         .group_by(t.mention.c.source)
     )
-    counts: dict[str, int] = {source: number for source, number in found}  # noqa: C416 - rows are no tuples to mypy
-    return {r.source: Service(r.since, r.last_answer, counts.get(r.source, 0) + 1.0) for r in rows}
+    return {source: number for source, number in found}  # noqa: C416 - rows are no tuples to mypy
 
 
 # --- bins: a cache of what the mentions say -------------------------------------------------------------------------
@@ -271,12 +278,13 @@ def put_bins(connection: Connection, brand: str, bins: Mapping[int, Bin]) -> Non
         for s, b in bins.items()
     ]
     for part in _parts(rows):
-        statement = upserting(connection, t.bin).values(part)
+        statement = upserting(connection, t.bin)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["brand", "start"],
                 set_={name: statement.excluded[name] for name in ("negative", "copies", "unsure", "total")},
-            )
+            ),
+            part,
         )
 
 

@@ -69,8 +69,8 @@ RECORD = np.dtype(
         ("since_expected", np.float64, SIZES),
         ("chain", np.float64, (CLASSES, BURST_STATES)),
         ("in_burst", np.int64),
-        ("burst_mass", np.float64, BURST_SPEEDS),
-        ("burst_count", np.float64, BURST_SPEEDS),
+        ("burst_mass", np.float64, 2),  # fast, slow: who explains the present burst
+        ("burst_count", np.float64, 2),  # fast, slow
         ("burst_months", np.float64),
         # threshold
         ("armed", np.int64),
@@ -115,7 +115,7 @@ class Bin(NamedTuple):
     """s since epoch"""
     observed: float
     """negatives counted"""
-    count: float
+    fresh: float
     """what the silence account left of them"""
     expected: float
     """negatives usual in this bin, with what a rise of the other mentions explains"""

@@ -27,7 +27,7 @@ FIRST = 1 + BURST_LEVELS * (np.cumsum(PHASES) - PHASES)  # index of a family's l
 # Bursts are entered twenty times as readily as counted: a page must not only be likelier than a burst, but far likelier.
 READINESS, MOST_READY = 20.0, 0.1
 COUNT_MEMORY = 56.0 * 288
-FAST_PRIOR, SLOW_PRIOR = 0.35, 0.0001  # bursts that count as seen in half a month before the first bin
+FAST_PRIOR, SLOW_PRIOR = 0.35, 0.00001  # bursts that count as seen in half a month before the first bin
 SLOW_DOUBT = 1.0  # one slow burst is none: a crisis may have been short
 IN_BURST, OUT_OF_BURST = 0.1, 0.9  # probability of null
 SHORT, SHORT_SIZE = 4 * 3600, 3.0  # a page that was over within this time (s), and was at least so large, was a burst
@@ -71,18 +71,24 @@ def weigh_chain(chain: Any, ratios: Any, eta: float) -> float:
     best = 0.0
     for level in range(BURST_LEVELS):
         best = max(best, eta * ratios[level])
-    total = chain[0] * math.exp(-best)
-    chain[0] = total
+    factor = np.empty(BURST_LEVELS)
+    null = math.exp(-best)
+    total = chain[0] * null
     for level in range(BURST_LEVELS):
-        likelihood = math.exp(eta * ratios[level] - best)
+        factor[level] = math.exp(eta * ratios[level] - best)
+        mass = 0.0
         for speed in range(BURST_SPEEDS):
-            base, phases = FIRST[speed] + level * PHASES[speed], PHASES[speed]
-            for i in range(base, base + phases):
-                chain[i] *= likelihood
-                total += chain[i]
-    scale = 1.0 / total
-    for state in range(BURST_STATES):
-        chain[state] *= scale
+            base = FIRST[speed] + level * PHASES[speed]
+            for i in range(base, base + PHASES[speed]):
+                mass += chain[i]
+        total += factor[level] * mass
+    chain[0] *= null / total
+    for level in range(BURST_LEVELS):
+        factor[level] /= total
+        for speed in range(BURST_SPEEDS):
+            base = FIRST[speed] + level * PHASES[speed]
+            for i in range(base, base + PHASES[speed]):
+                chain[i] *= factor[level]
     return best + math.log(total)
 
 

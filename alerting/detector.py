@@ -40,7 +40,7 @@ from alerting.verdict import EVENT, Settings, Verdict, threshold, verdicts
 __all__ = ["BIN_SECONDS", "Settings", "State", "Verdict", "threshold", "update"]
 
 BIN_SECONDS = 300
-MISTAKEN = 0.08  # share of mentions that are not negative and are called so, when nothing better is known
+MISTAKEN = 0.06  # share of mentions that are not negative and are called so, when nothing better is known
 MISTAKEN_DOUBT = 0.5  # relative standard deviation of that
 OTHERS_MEMORY = 2016.0  # bins: a week
 EVENTS_AT_ONCE = 256
@@ -107,8 +107,8 @@ def judge(s: Any, e: Any, rows: Rows, brand: int, t: int, start: int, limit: flo
     extra = mistaken_part(s, observed, total, usual)
     expected = usual + extra
     doubt = uncertainty(s, hour_of_week(start + 150)) + (MISTAKEN_DOUBT * extra / expected) ** 2
-    count = settle_silence(s, observed, expected)
-    b = Bin(start, observed, count, expected, extra, doubt, exposure, shape)
+    fresh = settle_silence(s, observed, expected)
+    b = Bin(start, observed, fresh, expected, extra, doubt, exposure, shape)
     weigh(s, b)
     s.next = start + 300
     s.seen += 1
@@ -188,15 +188,15 @@ def _entry(digest: str) -> Callable[..., int]:
         return run(brands, rows, limit, scores, events, at)
 
     try:
-        return njit(cache=True)(entry)  # type: ignore[no-any-return, unused-ignore]
+        return njit(cache=True, nogil=True)(entry)  # type: ignore[no-any-return, unused-ignore]
     except RuntimeError:  # nowhere to write to: compiled anew in each process
-        return njit(entry)  # type: ignore[no-any-return, unused-ignore]
+        return njit(nogil=True)(entry)  # type: ignore[no-any-return, unused-ignore]
 
 
 _run = _entry(_source_digest())
 
 
-def update(  # noqa: PLR0917
+def update(
     state: State,
     start: NDArray[np.int64],
     negative: NDArray[np.float64],
@@ -249,6 +249,8 @@ def _check(state: State, rows: Rows) -> None:
             raise ValueError(f"{name} has counts below zero or infinite")
     if (exposure < 0).any() or (exposure > 1).any():
         raise ValueError("exposure must lie between 0 and 1")
+    if (start < 0).any():
+        raise ValueError("start lies before 1970")
     known = state.brands["next"]
     seen = (known >= 0) & ((start < known) | ((start - known) % BIN_SECONDS != 0))
     if seen.any():

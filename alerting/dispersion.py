@@ -17,6 +17,7 @@ from alerting.special import log_rising
 
 PHI = np.array([1.03, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.5, 9.0, 13.0, 20.0])
 LOG_PHI = np.log(PHI)
+LOG_MORE = np.log1p(-1.0 / PHI)
 PRIOR = -0.5 * ((LOG_PHI - 0.7) / 0.8) ** 2
 FORGET = math.exp(-1.0 / (42 * 288))
 RARE = 6.0  # expected counts per bin up to which the likelihood is used
@@ -38,7 +39,7 @@ def learn_dispersion(s: Any, count: float, expected: float) -> None:
             r = expected / (PHI[i] - 1.0)
             gain = -r * LOG_PHI[i]
             if count > 0.0:
-                gain += log_rising(r, count) + count * math.log1p(-1.0 / PHI[i])
+                gain += log_rising(r, count) + count * LOG_MORE[i]
             s.likelihood[i] = FORGET * s.likelihood[i] + gain
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from alerting.brand_state import BURST_LEVELS, CLASSES, SIZES, Bin, compiled
+from alerting.brand_state import CLASSES, SIZES, Bin, compiled
 from alerting.bursts import EXCESS, end_bursts, move_chain, pass_time, readiness, weigh_chain
 from alerting.special import log_rising
 
 SIZE = np.array([1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 22.0, 45.0])
 WEIGHT = np.array([0.5, 1.5, 1.5, 0.8, 0.6, 0.6, 0.4, 0.4, 0.3]) / 6.6
+BURST_SIZE = 1.0 + EXCESS
 # Sizes fall into classes: small crises take hours to show, in which the rate wanders; large ones show at once.
 CLASS_OF = np.array([0, 0, 1, 2, 2, 2, 2, 2, 2])
 CLASS_WINDOW = np.array([72.0, 12.0, 3.0])  # bins
@@ -43,6 +44,17 @@ def additive_ratio(count: float, expected: float, dispersion: float, size: float
 
 
 @compiled
+def additive_ratios(count: float, expected: float, dispersion: float, sizes: Any) -> Any:
+    """The same of many sizes."""
+    r, log_dispersion = expected / (dispersion - 1.0), math.log(dispersion)
+    usual = log_rising(r, count)
+    ratios = np.empty(len(sizes))
+    for i in range(len(sizes)):
+        ratios[i] = log_rising(sizes[i] * r, count) - usual - (sizes[i] - 1.0) * r * log_dispersion
+    return ratios
+
+
+@compiled
 def temper(s: Any, expected: float, doubt: float, group: int) -> float:
     """eta <= 1: evidence counts for less where the rate itself wanders or is poorly known over the class's window."""
     w = CLASS_NOISE[group]
@@ -53,19 +65,18 @@ def temper(s: Any, expected: float, doubt: float, group: int) -> float:
 @compiled
 def weigh(s: Any, b: Bin) -> None:
     """Moves chains and bank by one bin: R <- (R forget + 1) exp(l_m - ln Z)."""
-    ratios = np.empty(BURST_LEVELS)
-    for level in range(BURST_LEVELS):
-        ratios[level] = additive_ratio(b.fresh, b.expected, s.dispersion, 1.0 + EXCESS[level])
+    bursts = additive_ratios(b.fresh, b.expected, s.dispersion, BURST_SIZE)
+    crises = additive_ratios(b.fresh, b.expected, s.dispersion, SIZE)
     entry = readiness(s)
     eta, no_crisis = np.empty(CLASSES), np.empty(CLASSES)
     for group in range(CLASSES):
         eta[group] = temper(s, b.expected, b.doubt, group)
         move_chain(s.chain[group], entry)
-        no_crisis[group] = weigh_chain(s.chain[group], ratios, eta[group])
+        no_crisis[group] = weigh_chain(s.chain[group], bursts, eta[group])
     drift(s)
     for i in range(SIZES):
         group = CLASS_OF[i]
-        gain = eta[group] * additive_ratio(b.fresh, b.expected, s.dispersion, SIZE[i]) - no_crisis[group]
+        gain = eta[group] * crises[i] - no_crisis[group]
         gain = min(MOST, gain)
         s.ratio[i] = min(LARGEST, (s.ratio[i] * FORGET + 1.0) * math.exp(gain))
         track_since(s, i, gain, b)

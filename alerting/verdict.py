@@ -16,6 +16,8 @@ RULES = ("sustained", "surge", "burst", "faded", "new-level")
 SUSTAINED, SURGE, BURSTING, FADED, NEW_LEVEL = range(5)
 THRESHOLD = 8.25  # nats, at half a page per brand and month
 
+Sensitivity = Literal["quiet", "normal", "loud"]
+
 # A verdict as the compiled code writes it.
 EVENT = np.dtype(
     [
@@ -36,7 +38,7 @@ class Settings:
     """The only knobs a user sees: how many false pages a brand may bring, and how much evidence a page needs."""
 
     pages_per_month: float = 0.5
-    sensitivity: Literal["quiet", "normal", "loud"] = "normal"
+    sensitivity: Sensitivity = "normal"
 
 
 @dataclass(frozen=True, slots=True)

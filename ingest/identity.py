@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import canonicalize_url
@@ -35,6 +36,7 @@ def unwrap_redirect(url: str) -> str:
     return url
 
 
+@lru_cache(maxsize=4096)
 def canonical_url(url: str) -> str | None:
     """One spelling for all addresses of a page, or None where it is no web address.
 

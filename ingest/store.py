@@ -68,11 +68,11 @@ def claim_due(
     return [states[identity] for identity in taken]
 
 
-def next_due(connection: Connection, ids: Collection[str]) -> float | None:
-    """When the next source of `ids` may be claimed, or None where there is none."""
-    free = func.coalesce(source.c.lease_until, 0.0)
-    dues = connection.execute(select(source.c.next_due, source.c.owner, free).where(source.c.id.in_(ids)))
-    return min((due if owner is None else max(due, until) for due, owner, until in dues), default=None)
+def due_times(connection: Connection, ids: Collection[str]) -> dict[str, float]:
+    """When each of the sources may be claimed."""
+    columns = select(source.c.id, source.c.next_due, source.c.owner, source.c.lease_until)
+    rows = connection.execute(columns.where(source.c.id.in_(ids)))
+    return {name: due if owner is None else max(due, until) for name, due, owner, until in rows}
 
 
 def release(connection: Connection, state: SourceState) -> bool:

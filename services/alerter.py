@@ -6,7 +6,7 @@ The consumer group suggests who reads a partition, the database decides: see `al
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import structlog
@@ -151,7 +151,7 @@ class Alerter:
 
     def _load(self, connection: Connection, brand: str, judged: float) -> Watch | None:
         """The watch of a brand: from its sealed checkpoint, or rebuilt from what is stored."""
-        services = archive.load_services(connection, brand)
+        services = archive.load_services(connection, brand, judged)
         if not services:
             return None
         counted = evidence(services, judged)
@@ -199,7 +199,10 @@ class Alerter:
         clock = account.clock
         if clock is None or bin_start(clock) <= account.judged:
             return
+        midnight = clock // archive.DAY * archive.DAY
         for brand, watch in list(account.watches.items()):
+            if account.judged < midnight:
+                self._weigh(connection, watch, midnight)
             if frozenset(evidence(watch.services, clock)) != watch.counted and watch.counted:
                 watch = self._again(connection, account, brand)  # noqa: PLW2901 - it takes the place of the old one
             sealed = watch.sealed
@@ -210,6 +213,12 @@ class Alerter:
             done.scores[brand] = judgement.score
         account.judged = bin_start(clock)
         archive.set_clock(connection, account.partition, account.judged)
+
+    def _weigh(self, connection: Connection, watch: Watch, midnight: float) -> None:
+        """Once a day: how much of the brand's flow each source carries, which is what its silence hides."""
+        shares = archive.flow(connection, watch.brand, midnight)
+        for source, service in watch.services.items():
+            watch.services[source] = replace(service, share=shares.get(source, 0) + 1.0)
 
     def _again(self, connection: Connection, account: Account, brand: str) -> Watch:
         """Another set of sources counts: its whole history is derived again, so that it is no step in the rate."""

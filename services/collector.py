@@ -6,7 +6,7 @@ the polls it tells about, at the end of every bin and at least every 15 s of wal
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -70,6 +70,8 @@ class Collector:
         self._polls: list[Poll] = []
         self._answers: dict[str, tuple[str, bool, float]] = {}
         """Source -> its kind, whether its last poll was answered, when it last answered."""
+        self._due: dict[str, float] = {}
+        """When each source may be asked, as far as is known here; those under way are not in it."""
         self._telling = asyncio.Lock()
         self._said = 0.0
 
@@ -79,19 +81,26 @@ class Collector:
         await self._parser.close()
 
     async def begin(self) -> None:
-        """Make the configured sources known, and tell the time once, so that nobody waits for it."""
+        """Make the configured sources known, and this collector, too."""
         await self._database.run(store.sync_sources, list(self.sources.values()))
         await self.look_after_others()
-        await self.progress()
 
     # --- one poll ---------------------------------------------------------------------------------------------------
 
     async def claim(self, limit: int) -> list[SourceState]:
-        """Take up to `limit` sources that are due."""
+        """Take up to `limit` sources that are due; what another collector holds is looked at again later."""
         now = self.clock.now()
-        return await self._database.run(
-            store.claim_due, self.sources.keys(), owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
+        due = [source for source, when in self._due.items() if when <= now]
+        if not due or limit <= 0:
+            return []
+        taken = await self._database.run(
+            store.claim_due, due, owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
         )
+        if len(taken) < limit:
+            self._due.update(dict.fromkeys(due, now + PROGRESS_SECONDS))
+        for state in taken:
+            del self._due[state.id]
+        return taken
 
     async def poll(self, state: SourceState) -> None:
         """Ask one source: publish what is new, then move its cursor."""
@@ -100,6 +109,7 @@ class Collector:
             asked = self.clock.now()
             decision = await self._judge(state, config)
             await self._publish([Outgoing(encode(m), key=m.id.encode()) for m in decision.mentions])
+            self._due[state.id] = decision.next_due
             if not await self._keep(decision, self.clock.now()):
                 logger.info("source given up", source=state.id)
                 return
@@ -222,9 +232,14 @@ class Collector:
         """Seconds of wall time since the last Progress."""
         return asyncio.get_running_loop().time() - self._said
 
-    async def next_due(self) -> float | None:
+    async def look_again(self, under_way: Collection[str]) -> None:
+        """Read when each source may be asked: other collectors may have asked or given up some."""
+        found = await self._database.run(store.due_times, self.sources.keys())
+        self._due = {source: when for source, when in found.items() if source not in under_way}
+
+    def next_due(self) -> float:
         """When the next source may be asked."""
-        return await self._database.run(store.next_due, self.sources.keys())
+        return min(self._due.values(), default=float("inf"))
 
 
 def _nothing(reply: Reply) -> Unreadable:
@@ -237,29 +252,28 @@ async def collect(collector: Collector) -> None:
     collector.lifecycle.ready("collector")
     async with asyncio.TaskGroup() as group:
         group.create_task(_keep_telling(collector))
-        under_way: set[asyncio.Task[None]] = set()
-        told = bin_start(collector.clock.now())
+        under_way: dict[asyncio.Task[None], str] = {}
+        told = 0
         while True:
             try:
                 with collector.lifecycle.hold("schedule"):
                     if bin_start(collector.clock.now()) > told:
                         told = bin_start(collector.clock.now())
                         await collector.progress()
-                    room = CONCURRENT - len(under_way)
-                    for state in await collector.claim(room) if room else ():
+                        await collector.look_again(under_way.values())
+                    for state in await collector.claim(CONCURRENT - len(under_way)):
                         task = group.create_task(collector.poll(state))
-                        under_way.add(task)
-                        task.add_done_callback(under_way.discard)
-                    due = await collector.next_due()
+                        under_way[task] = state.id
+                        task.add_done_callback(under_way.pop)
             except DatabaseUnavailable as fault:
                 await collector.wait_for_database(fault)
                 continue
             end = told + BIN_SECONDS
-            soon = due is not None and len(under_way) < CONCURRENT
-            await _until(collector, min(end, due) if soon and due is not None else end, under_way)
+            due = collector.next_due() if len(under_way) < CONCURRENT else end
+            await _until(collector, min(end, due), under_way)
 
 
-async def _until(collector: Collector, when: float, under_way: set[asyncio.Task[None]]) -> None:
+async def _until(collector: Collector, when: float, under_way: Collection[asyncio.Task[None]]) -> None:
     """Sleep, but look again when a poll has ended: its source is due again some time."""
     sleep = asyncio.ensure_future(collector.clock.sleep_until(max(when, collector.clock.now() + 0.05)))
     try:

@@ -105,9 +105,7 @@ async def run(
 
 async def create_topics(log: Log, settings: Settings) -> None:
     """The topics, where they do not exist yet."""
-    await log.create(
-        {MENTIONS: settings.log.partitions, SCORED: settings.log.partitions}, retention=settings.log.retention
-    )
+    await log.create({MENTIONS: settings.log.width, SCORED: settings.log.width}, retention=settings.log.retention)
     await log.create({DEAD: 1}, retention=settings.log.retention)
 
 

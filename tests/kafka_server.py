@@ -68,15 +68,21 @@ class KafkaServer:
                 raise RuntimeError("Kafka does not start:\n" + (self.directory / "log").read_text()[-3000:])
             time.sleep(0.1)
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the server's process group."""
+    def pause(self) -> None:
+        """Stop its threads; returns when the last one stands still."""
         assert self._process
-        os.killpg(self._process.pid, number)
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it; SIGKILL as a power cut would."""
         if self._process and self._process.poll() is None:
-            self.send(number)
+            os.killpg(self._process.pid, number)
             self._process.wait(60)
 
     def _accepts(self) -> bool:
@@ -87,7 +93,7 @@ class KafkaServer:
         return True
 
     def _storage(self, *arguments: str) -> str:
-        command = [self.home / "bin" / "kafka-storage.sh", *arguments]
+        command = [str(self.home / "bin" / "kafka-storage.sh"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=self._environment, check=False)
         if done.returncode:
             raise RuntimeError(f"kafka-storage.sh {arguments[0]} failed:\n{done.stdout}{done.stderr}")

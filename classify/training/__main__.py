@@ -14,40 +14,10 @@ from classify.training import sets
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 HOME = Path(os.environ.get("TOCSIN_TRAINING", Path.home() / ".cache" / "tocsin" / "training"))
 LAYERS = [0, 2, 4, 7, 9, 11]
-LANGUAGES = [
-    "pl",
-    "ru",
-    "tr",
-    "en",
-    "de",
-    "fr",
-    "es",
-    "it",
-    "pt",
-    "nl",
-    "uk",
-    "cs",
-    "sk",
-    "ro",
-    "hu",
-    "sr",
-    "bg",
-    "el",
-    "sv",
-    "no",
-    "da",
-    "fi",
-    "ar",
-    "he",
-    "fa",
-    "hi",
-    "id",
-    "vi",
-    "th",
-    "ko",
-    "ja",
-    "zh",
-]
+LANGUAGES = (
+    "pl", "ru", "tr", "en", "de", "fr", "es", "it", "pt", "nl", "uk", "cs", "sk", "ro", "hu", "sr", "bg", "el", "sv",
+    "no", "da", "fi", "ar", "he", "fa", "hi", "id", "vi", "th", "ko", "ja", "zh",
+)  # fmt: skip
 
 Data = Annotated[Path, typer.Option(help="Folder with the public sets, *.jsonl.gz.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

@@ -99,7 +99,9 @@ def _codec(name: str) -> str | None:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return None
-    return _SUPERSETS.get(info.name, info.name) if info._is_text_encoding else None
+    if not info._is_text_encoding or info.name.startswith(("utf-16", "utf-32")):
+        return None  # a declaration that can be read is not in two or four bytes a character
+    return _SUPERSETS.get(info.name, info.name)
 
 
 def _first_that_reads(body: bytes, names: list[str]) -> str | None:

@@ -96,7 +96,7 @@ def _read(text: str) -> Syndication:
     if not whole:
         loose = _Loose("", None, "utf-8", entities)
         _settle(loose)
-        loose.feed(data.decode())
+        _feed_loosely(loose, data.decode())
         if len(loose.entries) > len(strict.entries) or strict.inentry:
             parser = loose
     version = rss_version or parser.version or strict.version
@@ -115,9 +115,21 @@ def _feed_strictly(parser: Any, data: bytes) -> bool:
     source.setEncoding("utf-8")
     try:
         reader.parse(source)
-    except xml.sax.SAXException:
+    except MemoryError:
+        raise
+    except Exception:  # besides SAXException, feedparser stumbles over what it did not expect
         return False
     return True
+
+
+def _feed_loosely(parser: Any, text: str) -> None:
+    """Give it all to the lenient parser; where that stumbles, what it has read so far stays."""
+    try:
+        parser.feed(text)
+    except MemoryError:
+        raise
+    except Exception:
+        return
 
 
 def _settle(parser: Any) -> None:

@@ -10,6 +10,7 @@ KINDS: dict[str, Kind] = {kind.NAME: kind for kind in (feed, google_alerts, app_
 """By the name in the configuration."""
 
 _FIRST_TAG = re.compile(r"<!doctype\s+(html)|<([a-z][\w.-]*:)?([a-z][\w.-]*)", re.IGNORECASE)
+_FEED_TAG = re.compile(r"<(?:rss|channel|item|entry)[\s>]", re.IGNORECASE)
 _PAGE_TAGS = {"html", "head", "body", "div", "meta", "title", "script", "p", "h1", "table", "span"}
 
 
@@ -23,7 +24,7 @@ def sniff(body: bytes, content_type: str | None = None) -> str:
     without_comments = re.sub(r"<!--.*?-->", "", start[:10_000], flags=re.DOTALL)
     first = _FIRST_TAG.search(without_comments)
     tag = (first.group(1) or first.group(3)).lower() if first else ""
-    if tag in _PAGE_TAGS:
+    if tag in _PAGE_TAGS and not (_FEED_TAG.search(without_comments) and "<body" not in without_comments.lower()):
         return "reviews"
     if "http://itunes.apple.com/rss" in start and ("im:rating" in start or "customerreviews" in start.lower()):
         return "app_store"

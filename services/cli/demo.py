@@ -8,6 +8,9 @@ import typer
 if TYPE_CHECKING:
     from services.demo.report import Report
 
+TERMINATED = 143
+"""Exit code after SIGTERM."""
+
 
 def demo(
     *,
@@ -53,6 +56,8 @@ def demo(
 
     try:
         report = asyncio.run(play(Options(seed, calm, keep, kafka, svg), Screen(), done))
+    except asyncio.CancelledError as fault:
+        raise typer.Exit(TERMINATED) from fault
     except BaseExceptionGroup as group:
         raise first(group) from group
     if not report.good:

@@ -97,10 +97,14 @@ async def drive(clock: VirtualClock, busy: Callable[[], Awaitable[bool]], after:
 async def settle(clock: VirtualClock, busy: Callable[[], Awaitable[bool]]) -> None:
     """Return when nothing is in flight and somebody is waiting for a later time."""
     while True:
-        quiet = 0
-        while quiet < TURNS and clock.at_rest and clock.next_due is not None:
-            await asyncio.sleep(0)
-            quiet += 1
-        if quiet == TURNS and not await busy() and clock.at_rest:
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+        if await _done(clock, busy):
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            if await _done(clock, busy):
+                return
+        else:
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _done(clock: VirtualClock, busy: Callable[[], Awaitable[bool]]) -> bool:
+    return clock.at_rest and clock.next_due is not None and not await busy()

@@ -17,6 +17,11 @@ Listed = Sequence[tuple[float, Post]]
 Write = Callable[[str, str, Listed], str]
 """(title of the site, address of the server, posts) -> a document."""
 
+SHOWN = 25
+"""Posts that a document holds."""
+FRESH = 1_800
+"""Seconds for which the server says that a document is fresh."""
+
 PRODUCTS = {
     "Kometa": {"@type": "Store", "name": "Kometa"},
     "Lumivo": {"@type": "Product", "name": "Lumivo Aqua", "brand": {"@type": "Brand", "name": "Lumivo"}},
@@ -33,10 +38,6 @@ class Feed:
     path: str
     content_type: str
     title: str
-    shows: int
-    """Posts it holds."""
-    max_age: int
-    """Seconds for which the server says it is fresh."""
     write: Write
 
 
@@ -166,38 +167,17 @@ def article(post: Post) -> str:
     )
 
 
-_XML, _JSON, _HTML = "application/xml; charset=utf-8", "application/json", "text/html; charset=utf-8"
+_RSS, _XML = "application/rss+xml; charset=utf-8", "application/atom+xml; charset=utf-8"
+_JSON, _HTML = "application/json", "text/html; charset=utf-8"
 FEEDS = (
-    Feed(
-        "murmur", "feed", "/murmur/feed.xml", "application/rss+xml; charset=utf-8", "Murmur: short posts", 25, 900, rss
-    ),
-    Feed(
-        "agora", "feed", "/agora/feed.xml", "application/rss+xml; charset=utf-8", "Agora: consumers talk", 25, 900, rss
-    ),
-    Feed(
-        "plaza",
-        "feed",
-        "/plaza/feed.xml",
-        "application/rss+xml; charset=utf-8",
-        "Plaza: the neighbours' forum",
-        25,
-        900,
-        rss,
-    ),
-    Feed("gazette", "feed", "/gazette/feed.atom", "application/atom+xml", "The Gazette", 30, 1_200, atom),
-    Feed("notebook", "feed", "/notebook/feed.json", "application/feed+json", "Notebook: a blog", 30, 1_200, json_feed),
-    Feed("apps", "app_store", "/apps/zentaro/reviews.json", _JSON, "Zentaro: reviews of the app", 30, 1_200, app_store),
-    Feed(
-        "alerts",
-        "google_alerts",
-        "/alerts/feed.atom",
-        _XML,
-        "Google Alert - Kometa OR Lumivo OR Zentaro",
-        30,
-        1_200,
-        google_alerts,
-    ),
-    Feed("testberg", "reviews", "/testberg/reviews.html", _HTML, "Testberg: what buyers say", 30, 1_200, review_page),
+    Feed("murmur", "feed", "/murmur/feed.xml", _RSS, "Murmur: short posts", rss),
+    Feed("agora", "feed", "/agora/feed.xml", _RSS, "Agora: consumers talk", rss),
+    Feed("plaza", "feed", "/plaza/feed.xml", _RSS, "Plaza: the neighbours' forum", rss),
+    Feed("gazette", "feed", "/gazette/feed.atom", _XML, "The Gazette", atom),
+    Feed("notebook", "feed", "/notebook/feed.json", _JSON, "Notebook: a blog", json_feed),
+    Feed("apps", "app_store", "/apps/zentaro/reviews.json", _JSON, "Zentaro: reviews of the app", app_store),
+    Feed("alerts", "google_alerts", "/alerts/feed.atom", _XML, "Google Alert: Kometa, Lumivo, Zentaro", google_alerts),
+    Feed("testberg", "reviews", "/testberg/reviews.html", _HTML, "Testberg: what buyers say", review_page),
 )
 
 

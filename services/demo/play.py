@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import shutil
+import signal
 import sqlite3
 import tempfile
 import time
@@ -59,6 +60,7 @@ class Options:
 async def play(options: Options, screen: Screen, done: Callable[[Report], None]) -> Report:
     """Play one demo. `done` is called with its report; what is kept running goes on after it until a signal."""
     began = time.monotonic()
+    _tidy_up_after_sigterm()
     lasts = QUIET + DAY + PATIENCE + (KEPT_DAYS * DAY if options.keep else DAY)
     world = build(options.seed, calm=options.calm, lasts=lasts)
     clock = VirtualClock(BEGINS)
@@ -82,6 +84,13 @@ async def play(options: Options, screen: Screen, done: Callable[[Report], None])
                 if options.keep:
                     await go_on(inside.lifecycle, clock, screen, addresses, folder)
     return outcome
+
+
+def _tidy_up_after_sigterm() -> None:
+    """A demo that is told to end removes its files, as after Ctrl-C."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def go_on(

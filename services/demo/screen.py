@@ -88,7 +88,7 @@ class Screen:
 
     def _say(self, *lines: str) -> None:
         for one in lines:
-            self.console.print(one, highlight=False)
+            self.console.print(one, highlight=False, soft_wrap=True)
 
 
 def picture(page: Page, sources: Mapping[str, str], file: Path) -> None:

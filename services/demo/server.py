@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from services.demo.feeds import FEEDS, Feed, article
+from services.demo.feeds import FEEDS, FRESH, SHOWN, Feed, article
 from services.demo.receivers import Inbox
 from services.demo.world import World
 
@@ -37,13 +37,13 @@ class Site:
 
     def _feed(self, feed: Feed) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            listed = self._world.newest(feed.name, self._now(), feed.shows)
+            listed = self._world.newest(feed.name, self._now(), SHOWN)
             newest = listed[0] if listed else (0.0, None)
             tag = f'"{feed.name}-{newest[1].number if newest[1] else 0}"'
             headers = {
                 "ETag": tag,
                 "Last-Modified": format_datetime(datetime.fromtimestamp(newest[0], UTC), usegmt=True),
-                "Cache-Control": f"public, max-age={feed.max_age}",
+                "Cache-Control": f"public, max-age={FRESH}",
             }
             if request.headers.get("If-None-Match") == tag:
                 return Response(status_code=304, headers=headers)

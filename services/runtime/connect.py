@@ -2,6 +2,8 @@
 
 from services.runtime.broker import Log
 from services.runtime.clock import Clock
+from services.runtime.embedded import EmbeddedLog
+from services.runtime.kafka import KafkaLog
 from services.runtime.sections import LogSettings
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Concatenate, ParamSpec, TypeVar
 
-from services.runtime.broker import Assigned, Batch, Busy, Log, LogUnavailable, Outgoing, Starts, Subscription
+from services.runtime.broker import Assigned, Batch, Busy, Incoming, Log, LogUnavailable, Outgoing, Starts, Subscription
 from services.runtime.logfile import Bounds, FileLocked, LogFile
 from services.runtime.members import Team
 from services.runtime.partition import by_partition
@@ -117,6 +117,8 @@ class EmbeddedLog(Log):
             await team.leave(member.positions)
             with contextlib.suppress(LogUnavailable):
                 await self._settle()
+            if not team.members:
+                self._teams.pop((topic, group), None)
             self._unclaim()
 
     async def lag(self, topic: str, group: str) -> int:
@@ -136,8 +138,14 @@ class EmbeddedLog(Log):
         ids = await self._partitions(topic)
         if not 0 <= partition < len(ids):
             raise LookupError(f"The topic {topic} has no partition {partition}.")
-        records, end = await self._read(LogFile.read, ids[partition], offset, min(limit, BATCH_RECORDS), BATCH_BYTES)
-        return Batch(topic, partition, records, records[-1].offset + 1 if records else offset, end)
+        place = [(ids[partition], offset)]
+        if found := await self._read(LogFile.read, place, min(limit, BATCH_RECORDS), BATCH_BYTES):
+            return Batch(topic, partition, found[1], found[1][-1].offset + 1, found[2])
+        return Batch(topic, partition, [], offset, (await self.bounds(topic, ""))[partition].end)
+
+    async def sweep(self) -> int:
+        """Delete some of what is too old and done by every group, which happens by itself now and then; how many."""
+        return await self._write(LogFile.sweep, self._now())
 
     async def close(self) -> None:
         """Write what waits, within a deadline, and let the file go."""
@@ -157,9 +165,9 @@ class EmbeddedLog(Log):
 
     # Members call these.
 
-    async def fetch(self, partition: int, start: int) -> tuple[Sequence, int]:  # type: ignore[type-arg]
-        """Records from `start` on of the partition with this id, and its end."""
-        return await self._read(LogFile.read, partition, start, BATCH_RECORDS, BATCH_BYTES)
+    async def fetch(self, places: Sequence[tuple[int, int]]) -> tuple[int, list[Incoming], int] | None:
+        """Records of the first place (partition's id, offset) that has any, with the partition's id and end."""
+        return await self._read(LogFile.read, places, BATCH_RECORDS, BATCH_BYTES)
 
     def commit(self, group: str, partition: int, next_offset: int) -> None:
         """Put into the file before long."""
@@ -182,7 +190,11 @@ class EmbeddedLog(Log):
             raise LogUnavailable(f"The log {self.path} is not open.")
         self._jobs.append(job)
         self._work.set()
-        await job.done
+        try:
+            await job.done
+        finally:
+            if job in self._jobs:
+                self._jobs.remove(job)
 
     async def _settle(self) -> None:
         if self._commits and self._tasks:
@@ -232,12 +244,12 @@ class EmbeddedLog(Log):
     async def _keep_sweeping(self) -> None:
         while True:
             with contextlib.suppress(LogUnavailable):
-                age = await self._read(LogFile.retention)
                 self._created.clear()
+                age = await self._read(LogFile.retention)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(SWEEP_SECONDS if age is None else min(SWEEP_SECONDS, max(0.1, age / 4))):
                         await self._created.wait()
-                while await self._write(LogFile.sweep, self._now()):
+                while await self.sweep():
                     pass
 
     # The two threads.
@@ -271,7 +283,10 @@ class EmbeddedLog(Log):
         if self._claimed:
             return
         path = self.path.with_name(self.path.name + "-consumer.lock")
-        file = path.open("a+")
+        try:
+            file = path.open("a+")
+        except OSError as fault:
+            raise LogUnavailable(f"The file {path} cannot be written: {fault.strerror}.") from fault
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -285,7 +300,7 @@ class EmbeddedLog(Log):
         self._claimed = file
 
     def _unclaim(self) -> None:
-        if self._claimed and not any(team.members for team in self._teams.values()):
+        if self._claimed and not self._teams:
             self._claimed.close()
             self._claimed = None
 
@@ -330,14 +345,16 @@ class _Member(Subscription):
                 self.positions.open(assigned.partition, start_of(assigned, answers.get(assigned.partition)))
 
     async def _next(self) -> Batch | None:
-        places = self.positions.readable()
-        for partition in sorted(places, key=lambda p: (p <= self._last, p)):
-            records, end = await self._log.fetch(self._team.ids[partition], places[partition])
-            if records:
-                after = records[-1].offset + 1
-                if self.positions.deliver(partition, places[partition], after):
-                    return Batch(self._topic, partition, records, after, end)
-        return None
+        places, ids = self.positions.readable(), self._team.ids
+        in_turn = sorted(places, key=lambda partition: (partition <= self._last, partition))
+        found = await self._log.fetch([(ids[partition], places[partition]) for partition in in_turn])
+        if found is None:
+            return None
+        partition, records, end = ids.index(found[0]), found[1], found[2]
+        after = records[-1].offset + 1
+        if not self.positions.deliver(partition, places[partition], after):
+            return None
+        return Batch(self._topic, partition, records, after, end)
 
 
 def _fail(job: _Job, fault: LogUnavailable) -> None:

@@ -211,7 +211,7 @@ class KafkaLog(Log):
                 found: list[Incoming] = []
                 while max(offset, begin) + len(found) < end and len(found) < limit:
                     part = await reader.getmany(place, timeout_ms=POLL_MS, max_records=limit - len(found))
-                    found += [Incoming(r.offset, r.key, r.value, r.timestamp / 1000) for r in part.get(place, ())]
+                    found += _incoming(part.get(place, ()))
             finally:
                 await within(STOP_SECONDS, reader.stop())
         return Batch(topic, partition, found, found[-1].offset + 1 if found else offset, end)
@@ -286,7 +286,11 @@ class _Publisher:
         job = _Job(topic, shares, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._work.set()
-        await job.done
+        try:
+            await job.done
+        finally:
+            if job in self._jobs:
+                self._jobs.remove(job)
 
     def abandon(self) -> None:
         """Give up on the producer and all it has not delivered."""
@@ -499,8 +503,12 @@ class _Member(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _batch(self, tp: TopicPartition, records: Sequence[Any]) -> Batch:
         after = records[-1].offset + 1
-        taken = [Incoming(r.offset, r.key, r.value, r.timestamp / 1000) for r in records]
-        return Batch(self._topic, tp.partition, taken, after, max(after, self._consumer.highwater(tp) or 0))
+        end = max(after, self._consumer.highwater(tp) or 0)
+        return Batch(self._topic, tp.partition, _incoming(records), after, end)
+
+
+def _incoming(records: Sequence[Any]) -> list[Incoming]:
+    return [Incoming(r.offset, r.key, r.value, r.timestamp / 1000) for r in records]
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:

@@ -155,23 +155,34 @@ class LogFile:
                 [(group, partition, next_offset) for (group, partition), next_offset in commits.items()],
             )
 
-    def read(self, partition: int, start: int, records: int, size: int) -> tuple[list[Incoming], int]:
-        """Records from offset `start` on, so many and so many bytes at most (at least one), and the partition's end."""
+    def read(
+        self, places: Iterable[tuple[int, int]], records: int, size: int
+    ) -> tuple[int, list[Incoming], int] | None:
+        """The first of some places (partition's id, offset) that has records: its partition, they, the partition's end.
+
+        So many records and so many bytes at most, but at least one record.
+        """
+        with self._faults():
+            for partition, start in places:
+                if found := self._records(partition, start, records, size):
+                    (end,) = self._db.execute("SELECT next FROM partition WHERE id = ?", (partition,)).fetchone()
+                    return partition, found, end
+        return None
+
+    def _records(self, partition: int, start: int, records: int, size: int) -> list[Incoming]:
         base = partition << OFFSET_BITS
         found: list[Incoming] = []
-        with self._faults():
-            rows = self._db.execute(
-                "SELECT id, stamp, key, value FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
-                (base + start, base + LAST, records),
-            )
-            for number, stamp, key, value in rows:
-                found.append(Incoming(number - base, key, value, stamp))
-                size -= len(value) + len(key or b"")
-                if size <= 0:
-                    rows.close()
-                    break
-            (end,) = self._db.execute("SELECT next FROM partition WHERE id = ?", (partition,)).fetchone()
-        return found, end
+        rows = self._db.execute(
+            "SELECT id, stamp, key, value FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+            (base + start, base + LAST, records),
+        )
+        for number, stamp, key, value in rows:
+            found.append(Incoming(number - base, key, value, stamp))
+            size -= len(value) + len(key or b"")
+            if size <= 0:
+                rows.close()
+                break
+        return found
 
     def bounds(self, topic: str, group: str) -> list[Bounds]:
         """What there is of each partition, and what the group has done according to the file."""
@@ -192,8 +203,8 @@ class LogFile:
         """Delete what is older than its topic's retention and what every group has done; how many records went."""
         with self._faults(), self._transaction():
             rows = self._db.execute(
-                "SELECT p.id, p.first, coalesce(min(coalesce(c.next, 0)), p.next), t.retention FROM partition p "
-                "JOIN topic t ON t.id = p.topic LEFT JOIN committed c ON c.partition = p.id GROUP BY p.id"
+                "SELECT p.id, p.first, min(CASE WHEN c.reader IS NULL THEN p.next ELSE coalesce(c.next, 0) END), t.retention "
+                "FROM partition p JOIN topic t ON t.id = p.topic LEFT JOIN committed c ON c.partition = p.id GROUP BY p.id"
             ).fetchall()
             return sum(self._delete(part, first, limit, now - age) for part, first, limit, age in rows)
 

@@ -103,11 +103,9 @@ class LogSettings(Section):
         validate_default=True,
         description="`embedded:FILE` on one machine, or `kafka://HOST:PORT[,HOST:PORT]`.",
     )
-    partitions: int = Field(
-        default=6,
-        ge=1,
-        le=1000,
-        description="How many partitions new topics get: at most so many classifiers or alerters share the work. It cannot be changed later.",
+    partitions: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="How many partitions new topics get: at most so many classifiers or alerters share the work. It cannot be changed later. By default 6 on Kafka, and 1 in the embedded log, which one process reads.",
     )
     retention: Duration = Field(
         default=604_800.0, ge=3600, description="How long records are kept in the log. Mentions stay in the database."
@@ -129,6 +127,11 @@ class LogSettings(Section):
         if self.security.startswith("SASL") and not (self.username and self.password):
             raise wrong(f"`security: {self.security}` needs `username` and `password`. Add them.")
         return self
+
+    @property
+    def width(self) -> int:
+        """How many partitions new topics get."""
+        return self.partitions or (1 if self.embedded else 6)
 
     @property
     def embedded(self) -> Path | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator
@@ -19,7 +18,10 @@ SESSION = 2.0
 """Seconds after which Kafka takes a silent member's partitions away, in these tests."""
 
 
-def log_of(where: dict[str, Any]) -> EmbeddedLog | KafkaLog:
+AnyLog = EmbeddedLog | KafkaLog
+
+
+def log_of(where: dict[str, Any]) -> AnyLog:
     """A log that is not open yet."""
     if "path" in where:
         return EmbeddedLog(where["path"])
@@ -39,7 +41,7 @@ class Place:
         return "path" in self.where
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[EmbeddedLog | KafkaLog]:
+    async def opened(self) -> AsyncIterator[AnyLog]:
         """An open log, as another process would open it."""
         log = log_of(self.where)
         await log.open()
@@ -61,11 +63,11 @@ class Place:
                 holder.close()
         else:
             server = own_kafka()
-            server.send(signal.SIGSTOP)
+            server.pause()
             try:
                 yield
             finally:
-                server.send(signal.SIGCONT)
+                server.resume()
 
 
 class Starts:

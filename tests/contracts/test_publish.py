@@ -71,6 +71,20 @@ async def test_the_largest_record_passes_and_a_larger_one_is_refused(log: Log, p
 
 
 @pytest.mark.asyncio
+async def test_records_are_read_outside_of_any_group(log: Log, place: Place) -> None:
+    await log.publish(place.topic, [Outgoing(str(i).encode(), partition=1) for i in range(30)])
+    found = await log.read(place.topic, 1, 10, 5)
+    assert [(r.offset, r.value) for r in found.records] == [(i, str(i).encode()) for i in range(10, 15)]
+    assert (found.next_offset, found.end) == (15, 30)
+    empty = await log.read(place.topic, 1, 30, 5)
+    assert (list(empty.records), empty.next_offset, empty.end) == ([], 30, 30)
+    assert not (await log.read(place.topic, 0, 0, 5)).records
+    assert await log.lag(place.topic, "g") == 30
+    with pytest.raises(LookupError, match="no partition 4"):
+        await log.read(place.topic, 4, 0, 1)
+
+
+@pytest.mark.asyncio
 async def test_an_unknown_topic_is_named(log: Log) -> None:
     for attempt in (log.partitions("nowhere"), log.publish("nowhere", keyed(1)), log.lag("nowhere", "g")):
         with pytest.raises(LookupError, match="nowhere"):

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event, select
 
+from alerting import tables
 from alerting.detector import Settings
 from alerting.policy import Step
 from services.alerter import GROUP, Alerter, alert
@@ -41,14 +42,39 @@ class Place:
     address: str  # file | bootstrap servers
     prefix: str = ""
 
-    async def open(self) -> Log:
+    async def open(self) -> Any:
         if self.kind == "embedded":
             embedded = EmbeddedLog(self.address)
             await embedded.open()
             return embedded
-        kafka = KafkaLog(self.address, prefix=self.prefix, session=2.0)
+        kafka = KafkaLog(self.address, session=2.0)
         await kafka.open()
-        return kafka
+        return Prefixed(kafka, self.prefix)
+
+
+class Prefixed:
+    """Topics and groups of their own on a Kafka that others use, too."""
+
+    def __init__(self, log: KafkaLog, prefix: str) -> None:
+        self._log, self._prefix = log, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def create(self, topics: dict[str, int], *, retention: float) -> None:
+        await self._log.create({self._prefix + name: n for name, n in topics.items()}, retention=retention)
+
+    async def partitions(self, topic: str) -> int:
+        return await self._log.partitions(self._prefix + topic)
+
+    async def publish(self, topic: str, records: Any, **more: Any) -> None:
+        await self._log.publish(self._prefix + topic, records, **more)
+
+    async def bounds(self, topic: str, group: str) -> Any:
+        return await self._log.bounds(self._prefix + topic, self._prefix + group)
+
+    def subscribe(self, topic: str, group: str, starts: Any = None) -> Any:
+        return self._log.subscribe(self._prefix + topic, self._prefix + group, starts)
 
 
 class Watched:
@@ -85,6 +111,10 @@ def run(place: Place, database_url: str, brands: list[str], point: Point | None,
     asyncio.run(_run(place, database_url, brands, point, number))
 
 
+def _next_offset(connection: Connection) -> int | None:
+    return connection.execute(select(tables.progress.c.next_offset)).scalar()
+
+
 async def _run(place: Place, database_url: str, brands: list[str], point: Point | None, number: int) -> None:
     database = Database(database_url, threads=2)
     state = {"armed": False, "statement": 0, "done": False}
@@ -117,9 +147,13 @@ async def _run(place: Place, database_url: str, brands: list[str], point: Point 
         Metrics(),
     )  # fmt: skip
     task = asyncio.create_task(alert(Watched(log, hit), alerter, Metrics(), Lifecycle("alerter"), asyncio.Event()))
-    while await log.lag(SCORED, GROUP) and not task.done():
-        await asyncio.sleep(0.02)
+    watching = Database(database_url, threads=1)
+    (bounds,) = await log.bounds(SCORED, GROUP)
+    while (await watching.run(_next_offset) or 0) < bounds.end and not task.done():
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)  # what stopped a zombie writes comes after its wake-up
     task.cancel()
+    watching.close()
     await asyncio.gather(task, return_exceptions=True)
     await log.close()
     database.close()

@@ -41,6 +41,7 @@ POLISH = "Zażółć gęślą jaźń"
         (b'<?xml version="1.0" encoding="utf-8"?>Caf\xe9 cr\xe8me', None, "Café crème"),
         (f"{POLISH * 9} caf".encode() + b"\xe9", "text/xml; charset=iso-8859-2", "café"),
         (b'<?xml version="1.0" encoding="invented"?>Caf\xc3\xa9', None, "Café"),
+        (b'<?xml version="1.0" encoding="utf-16"?>caf\xe9', None, "café"),
         (gzip.compress(POLISH.encode()), None, POLISH),
     ],
 )  # fmt: skip

@@ -1,10 +1,12 @@
 """Each kind of source on documents written for it: `golden/NAME.*` and what is in it, `golden/NAME.json`."""
 
+import io
 import json
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+import feedparser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,19 @@ def test_rss_in_a_namespace_of_its_own_is_read() -> None:
         b"<?xml?xml version='1.0'??><rss><rss:channel><rss:item><rss:title>T</rss:title></rss:item></rss:channel></rss>"
     )
     assert [item.title for item in KINDS["feed"].parse(body, None, ADDRESS).items] == ["T"]
+
+
+def test_what_feedparser_stumbles_over_does_not_lose_the_items_before() -> None:
+    body = b"""<rss version='2.0' xmlns:creativeCommons='http://backend.userland.com/creativeCommonsRssModule'><channel>
+    <item><title>A</title></item><item><title>B</title></creativeCommons:license></item></channel></rss>"""
+    with pytest.raises(KeyError):
+        feedparser.parse(io.BytesIO(body))
+    assert [item.title for item in KINDS["feed"].parse(body, None, ADDRESS).items] == ["A", "B"]
+
+
+def test_a_feed_that_lost_its_first_tags_is_still_seen_as_one() -> None:
+    assert sniff(b"<title>T</title><entry><title>A</title></entry></feed>") == "feed"
+    assert sniff(b"<html><body><article><item>") == "reviews"
 
 
 def test_a_feed_that_is_cut_gives_what_came() -> None:

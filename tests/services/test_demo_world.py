@@ -1,4 +1,5 @@
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_long_texts_come_again_only_after_72_hours_on_one_site(world: World) -> 
         if not post.text.short:
             stood[post.site, post.text].append(post.at)
     assert max(map(len, stood.values())) > 1
-    assert all(b - a >= COPY_AGAIN for times in stood.values() for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a >= COPY_AGAIN for times in stood.values() for a, b in pairwise(times))
 
 
 def test_alerts_list_every_article_of_the_press_a_little_later(world: World) -> None:

@@ -50,7 +50,7 @@ def test_a_minimal_configuration_has_ten_lines_and_everything_else_has_a_default
     assert (settings.detector.pages_per_month, settings.detector.sensitivity) == (0.5, "normal")
     assert settings.model.name == "bundled"
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 8080)
-    assert (settings.log.partitions, settings.log.retention) == (6, 7 * 86_400)
+    assert (settings.log.width, settings.log.retention) == (1, 7 * 86_400)
 
 
 def test_without_paging_every_channel_is_paged_at_once_in_the_order_given(configuration: Path) -> None:

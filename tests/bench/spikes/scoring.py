@@ -34,6 +34,8 @@ class FreeScore:
     pages: dict[tuple[float, float], int] = field(default_factory=lambda: defaultdict(int))
     backlogs: int = 0
     backlogs_paged: int = 0
+    waves: int = 0
+    waves_paged: int = 0
 
     def add(self, world: World, decisions: Iterable[Decision]) -> None:
         paged = [d for d in decisions if d.kind == "page" and d.bin >= world.warm_up]
@@ -44,6 +46,9 @@ class FreeScore:
         for brand, at in world.backlogs:
             self.backlogs += 1
             self.backlogs_paged += any(d.brand == brand and at <= d.bin < at + AFTER_BACKLOG for d in paged)
+        for brand, at, end in world.praise:
+            self.waves += 1
+            self.waves_paged += any(d.brand == brand and at <= d.bin < end + AFTER_BACKLOG for d in paged)
 
     def mean(self) -> float:
         return sum(self.pages.values()) / sum(self.months.values())
