@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.collect import Decision, Seen, SourceState
@@ -79,6 +79,13 @@ def release(connection: Connection, state: SourceState) -> bool:
     """Give a source back unpolled, at a stop. False where it is not ours any more."""
     mine = (source.c.id == state.id, source.c.epoch == state.epoch)
     return connection.execute(update(source).where(*mine).values(owner=None, lease_until=0.0)).rowcount == 1
+
+
+def release_all(connection: Connection, owner: str) -> int:
+    """Give back what a collector of this name held when it died: it has come back. Returns how many."""
+    return connection.execute(
+        update(source).where(source.c.owner == owner).values(owner=None, lease_until=0.0)
+    ).rowcount
 
 
 def load_state(connection: Connection, identity: str) -> SourceState | None:

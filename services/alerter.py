@@ -25,7 +25,7 @@ from services.metrics import Metrics
 from services.runtime import dead_letters
 from services.runtime.broker import SCORED, Assigned, Batch, Log, LogUnavailable, NotOwner
 from services.runtime.clock import Clock
-from services.runtime.database import Database, DatabaseUnavailable
+from services.runtime.database import Database, DatabaseUnavailable, PartitionsChanged
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.partition import partition_of
 
@@ -35,10 +35,6 @@ LOOKS_BACK = 8 * 7 * 86_400
 RETRY_SECONDS = 2.0
 
 logger = structlog.get_logger()
-
-
-class PartitionsChanged(Exception):
-    """`mentions.scored` has another number of partitions than the stored offsets; the message says what to do."""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from services.runtime.lifecycle import Lifecycle
 GROUP = "classifier"
 DISAGREES = 300.0
 """Seconds by which a collector's clock may differ from the log's stamp; beyond, its Progress moves nothing."""
+RETRY_SECONDS = 2.0
 
 logger = structlog.get_logger()
 
@@ -25,17 +26,23 @@ async def classify(log: Log, scorer: Scorer, clock: Clock, metrics: Metrics, lif
     """Read, score, publish, commit, for ever: publish results, then commit, so nothing is lost."""
     paths = await log.partitions(MENTIONS)
     targets = await log.partitions(SCORED)
-    async with log.subscribe(MENTIONS, GROUP) as subscription:
-        lifecycle.ready("classifier")
-        async for batch in subscription.batches():
-            with lifecycle.hold("batch to score"):
-                metrics.lag.labels("classifier", batch.partition).set(batch.lag)
-                metrics.oldest.labels("classifier").set(batch.records[0].stamp if batch.records else 0)
-                try:
-                    await _one(log, scorer, batch, paths, targets, clock.is_wall, metrics)
-                    await subscription.commit(batch.partition, batch.next_offset)
-                except NotOwner:
-                    logger.info("partition given up", partition=batch.partition)
+    while True:
+        try:
+            async with log.subscribe(MENTIONS, GROUP) as subscription:
+                lifecycle.ready("classifier")
+                async for batch in subscription.batches():
+                    with lifecycle.hold("batch to score"):
+                        metrics.lag.labels("classifier", batch.partition).set(batch.lag)
+                        metrics.oldest.labels("classifier").set(batch.records[0].stamp if batch.records else 0)
+                        try:
+                            await _one(log, scorer, batch, paths, targets, clock.is_wall, metrics)
+                            await subscription.commit(batch.partition, batch.next_offset)
+                        except NotOwner:
+                            logger.info("partition given up", partition=batch.partition)
+        except LogUnavailable as fault:
+            metrics.log.labels("classifier").inc()
+            logger.error("the log does not answer, trying again", cause=str(fault))
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _one(
@@ -108,6 +115,7 @@ async def publish(log: Log, out: Sequence[Outgoing], metrics: Metrics) -> None:
             await log.publish(SCORED, out)
         except LogUnavailable as fault:
             metrics.log.labels("classifier").inc()
-            logger.warning("the log does not answer, trying again", cause=str(fault))
+            logger.error("the log does not answer, trying again", cause=str(fault))
+            await asyncio.sleep(RETRY_SECONDS)
         else:
             return

@@ -5,6 +5,7 @@ the polls it tells about, at the end of every bin and at least every 15 s of wal
 """
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Collection, Sequence
 
@@ -35,6 +36,7 @@ DEAD_SECONDS = 120.0
 CONCURRENT = 16
 """Sources asked at the same time; per host there are fewer."""
 RETRY_SECONDS = 2.0
+LAST_WORDS_SECONDS = 1.5
 
 logger = structlog.get_logger()
 
@@ -81,17 +83,21 @@ class Collector:
         await self._parser.close()
 
     async def begin(self) -> None:
-        """Make the configured sources known, and this collector, too."""
+        """Make the configured sources known, and this collector, too; what it held when it died is free again."""
         await self._database.run(store.sync_sources, list(self.sources.values()))
+        await self._database.run(store.release_all, self.name)
         await self.look_after_others()
 
     # --- one poll ---------------------------------------------------------------------------------------------------
 
     async def claim(self, limit: int) -> list[SourceState]:
-        """Take up to `limit` sources that are due; what another collector holds is looked at again later."""
+        """Take up to `limit` sources that are due; what another collector holds is looked at again later.
+
+        None are taken once a stop was asked for.
+        """
         now = self.clock.now()
         due = [source for source, when in self._due.items() if when <= now]
-        if not due or limit <= 0:
+        if not due or limit <= 0 or self.lifecycle.stopping.is_set():
             return []
         taken = await self._database.run(
             store.claim_due, due, owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
@@ -212,6 +218,13 @@ class Collector:
             del self._polls[: len(polls)]
             self._said = asyncio.get_running_loop().time()
 
+    async def last_words(self) -> None:
+        """At a stop: what was polled since the last Progress, if the log takes it at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                if self._polls:
+                    await self.progress()
+
     async def _tell(self, progress: Progress) -> None:
         value = encode(progress)
         await self._publish([Outgoing(value, partition=p) for p in range(await self._log.partitions(MENTIONS))])
@@ -250,27 +263,34 @@ async def collect(collector: Collector) -> None:
     """Ask what is due, tell the time at the end of every bin, for ever."""
     await collector.begin()
     collector.lifecycle.ready("collector")
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_keep_telling(collector))
-        under_way: dict[asyncio.Task[None], str] = {}
-        told = 0
-        while True:
-            try:
-                with collector.lifecycle.hold("schedule"):
-                    if bin_start(collector.clock.now()) > told:
-                        told = bin_start(collector.clock.now())
-                        await collector.progress()
-                        await collector.look_again(under_way.values())
-                    for state in await collector.claim(CONCURRENT - len(under_way)):
-                        task = group.create_task(collector.poll(state))
-                        under_way[task] = state.id
-                        task.add_done_callback(under_way.pop)
-            except DatabaseUnavailable as fault:
-                await collector.wait_for_database(fault)
-                continue
-            end = told + BIN_SECONDS
-            due = collector.next_due() if len(under_way) < CONCURRENT else end
-            await _until(collector, min(end, due), under_way)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_keep_telling(collector))
+            await _keep_asking(collector, group)
+    finally:
+        await collector.last_words()
+
+
+async def _keep_asking(collector: Collector, group: asyncio.TaskGroup) -> None:
+    under_way: dict[asyncio.Task[None], str] = {}
+    told = 0
+    while True:
+        try:
+            with collector.lifecycle.hold("schedule"):
+                if bin_start(collector.clock.now()) > told:
+                    told = bin_start(collector.clock.now())
+                    await collector.progress()
+                    await collector.look_again(under_way.values())
+                for state in await collector.claim(CONCURRENT - len(under_way)):
+                    task = group.create_task(collector.poll(state))
+                    under_way[task] = state.id
+                    task.add_done_callback(under_way.pop)
+        except DatabaseUnavailable as fault:
+            await collector.wait_for_database(fault)
+            continue
+        end = told + BIN_SECONDS
+        due = collector.next_due() if len(under_way) < CONCURRENT else end
+        await _until(collector, min(end, due), under_way)
 
 
 async def _until(collector: Collector, when: float, under_way: Collection[asyncio.Task[None]]) -> None:

@@ -17,7 +17,7 @@ MOST = 10_000
 async def letters(
     config: Path, overrides: Sequence[str], *, start: int = 0, limit: int = MOST
 ) -> list[tuple[int, DeadLetter]]:
-    """(number, letter), oldest first, at most `limit`."""
+    """(number, letter), oldest first, at most `limit`; none where nothing has run yet."""
     log = await open_log(load(config, overrides).log, WallClock(), name="dead")
     try:
         out: list[tuple[int, DeadLetter]] = []
@@ -28,6 +28,8 @@ async def letters(
             if not batch.records:
                 break
         return out
+    except LookupError:
+        return []
     finally:
         await log.close()
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -31,7 +32,12 @@ from services.web.health import serve
 
 STAGES = ("collector", "classifier", "alerter", "pager")
 """In the order of the data, which is the order in which they stop."""
-IN_HAND = {"collector": "poll", "classifier": "batch to score", "alerter": "batch to count", "pager": "page"}
+IN_HAND = {
+    "collector": ("schedule", "poll"),
+    "classifier": ("batch to score",),
+    "alerter": ("batch to count",),
+    "pager": ("page",),
+}
 """What each of them has in hand while it works."""
 
 logger = structlog.get_logger()
@@ -90,11 +96,8 @@ async def run(
         async with asyncio.TaskGroup() as group:
             if listen:
                 web = group.create_task(serve(settings.http.listen, lifecycle, metrics), name="web")
-            tasks = {
-                stage: group.create_task(await START[stage](parts, stack), name=stage)
-                for stage in STAGES
-                if stage in stages
-            }
+            ready = {stage: await START[stage](parts, stack) for stage in STAGES if stage in stages}
+            tasks = {stage: group.create_task(begin(), name=stage) for stage, begin in ready.items()}
             logger.info("at work", stages=list(tasks))
             await lifecycle.stopping.wait()
             await drain(tasks, lifecycle, log)
@@ -118,7 +121,7 @@ async def drain(tasks: dict[str, "asyncio.Task[None]"], lifecycle: Lifecycle, lo
     behind = {"classifier": (MENTIONS, "classifier"), "alerter": (SCORED, "alerter")}
 
     async def busy(stage: str) -> bool:
-        if lifecycle.in_hand(IN_HAND[stage]):
+        if any(map(lifecycle.in_hand, IN_HAND[stage])):
             return True
         before = STAGES[STAGES.index(stage) - 1]
         return log is not None and stage in behind and before in tasks and await log.lag(*behind[stage]) > 0
@@ -136,10 +139,12 @@ async def drain(tasks: dict[str, "asyncio.Task[None]"], lifecycle: Lifecycle, lo
         await asyncio.wait([tasks[stage]], timeout=2.0)
 
 
-Start = Callable[[Parts, AsyncExitStack], Coroutine[Any, Any, Coroutine[Any, Any, None]]]
+Stage = Callable[[], Coroutine[Any, Any, None]]
+Start = Callable[[Parts, AsyncExitStack], Coroutine[Any, Any, Stage]]
+"""Makes everything a stage needs; what cannot work says so before any stage has begun."""
 
 
-async def _collector(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+async def _collector(parts: Parts, stack: AsyncExitStack) -> Stage:
     assert parts.log is not None
     settings = parts.settings
     collector = Collector(
@@ -155,18 +160,18 @@ async def _collector(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any,
         contact=settings.http.contact,
     )
     stack.push_async_callback(collector.close)
-    return collect(collector)
+    return partial(collect, collector)
 
 
-async def _classifier(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+async def _classifier(parts: Parts, _stack: AsyncExitStack) -> Stage:
     assert parts.log is not None
     model = await asyncio.to_thread(open_model, parts.settings.model.name)
     languages = await asyncio.to_thread(Languages, parts.settings.languages)
     parts.metrics.build.info({"model": model.name})
-    return classify(parts.log, Scorer(model, languages), parts.clock, parts.metrics, parts.lifecycle)
+    return partial(classify, parts.log, Scorer(model, languages), parts.clock, parts.metrics, parts.lifecycle)
 
 
-async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Stage:
     assert parts.log is not None
     settings = parts.settings
     alerter = Alerter(
@@ -178,17 +183,17 @@ async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Coroutine[Any, Any, 
         parts.clock,
         parts.metrics,
     )
-    return alert(parts.log, alerter, parts.metrics, parts.lifecycle, parts.poke)
+    return partial(alert, parts.log, alerter, parts.metrics, parts.lifecycle, parts.poke)
 
 
-async def _pager(parts: Parts, stack: AsyncExitStack) -> Coroutine[Any, Any, None]:
+async def _pager(parts: Parts, stack: AsyncExitStack) -> Stage:
     channels = {name: make(config) for name, config in parts.settings.channels.items()}
     for channel in channels.values():
         stack.push_async_callback(channel.close)
     pager = Pager(
         parts.database, channels, steps(parts.settings), parts.clock, parts.metrics, parts.lifecycle, name=parts.name
     )
-    return page(pager, parts.clock, parts.lifecycle, parts.poke)
+    return partial(page, pager, parts.clock, parts.lifecycle, parts.poke)
 
 
 START: dict[str, Start] = {"collector": _collector, "classifier": _classifier, "alerter": _alerter, "pager": _pager}

@@ -18,7 +18,7 @@ PATIENCE = 30.0
 
 
 class NotNext(Exception):
-    """The record is not the one that is read next; the message says which is."""
+    """The record is not the one that is read next, or there is none; the message says what is so."""
 
 
 async def skip_record(
@@ -29,17 +29,28 @@ async def skip_record(
     log = await open_log(settings.log, WallClock(), name="skip")
     database = Database(settings.database.url)
     try:
+        await _look(log, topic, partition, offset)
         async with asyncio.timeout(PATIENCE):
             await _skip(settings, log, database, topic, group, partition, offset)
     except TimeoutError as fault:
         raise NotNext(
             f"Nothing was read from {topic} partition {partition} within {PATIENCE:.0f} s: "
-            "is a process of that group still running, or is there no such record?"
+            "another process of that group has it. Stop it first."
         ) from fault
     finally:
         await log.close()
         database.close()
     return f"{topic} partition {partition} offset {offset} is among the dead letters now; reading goes on behind it."
+
+
+async def _look(log: Log, topic: str, partition: int, offset: int) -> None:
+    """Say at once that there is no such record."""
+    try:
+        found = await log.read(topic, partition, offset, 1)
+    except LookupError as fault:
+        raise NotNext(fault.args[0]) from fault
+    if not found.records:
+        raise NotNext(f"There is no record {offset} in {topic} partition {partition}: it ends before {found.end}.")
 
 
 async def _skip(

@@ -6,6 +6,7 @@ Kafka use that one; those that kill, stop or configure it are skipped.
 
 import atexit
 import base64
+import contextlib
 import functools
 import os
 import shutil
@@ -195,3 +196,17 @@ def kafka_bootstrap() -> str:
 def kafka_server() -> KafkaServer:
     """A Kafka that the test may kill, if it starts it again."""
     return own_kafka()
+
+
+def main() -> None:
+    """Run one until Ctrl-C, for `make kafka`."""
+    server = shared_kafka()
+    if server is None:
+        raise SystemExit("There is no Kafka in KAFKA_HOME, or no Java: it needs bin/kafka-server-start.sh and Java 17.")
+    print(f"Apache Kafka is running. Use it with:  log: {{url: kafka://{server.bootstrap}}}\nCtrl-C ends it.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

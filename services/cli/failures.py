@@ -53,8 +53,8 @@ def sentence_and_code(fault: BaseException) -> tuple[str, int]:
     from sqlalchemy.exc import DBAPIError
 
     from classify.model import ModelMissing
-    from services.runtime.broker import Busy, LogUnavailable
-    from services.runtime.database import DatabaseUnavailable, WrongRevision
+    from services.runtime.broker import Busy, LogUnavailable, OutOfBounds
+    from services.runtime.database import DatabaseUnavailable, PartitionsChanged, WrongRevision
     from services.runtime.yaml_lines import ConfigError
 
     match fault:
@@ -63,7 +63,9 @@ def sentence_and_code(fault: BaseException) -> tuple[str, int]:
         case ConfigError():
             count = len(fault.problems)
             return f"{fault}\n{count} mistake{'s' * (count > 1)} in the configuration. Nothing was started.", MISUSE
-        case WrongRevision() | DatabaseUnavailable() | LogUnavailable() | Busy() | ModelMissing():
+        case WrongRevision() | PartitionsChanged() | DatabaseUnavailable() | ModelMissing():
+            sentence = _one_line(fault)
+        case LogUnavailable() | Busy() | OutOfBounds():
             sentence = _one_line(fault)
         case DBAPIError():
             sentence = f"The database failed: {_one_line(fault.orig)}"

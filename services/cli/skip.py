@@ -24,6 +24,10 @@ def skip(
     """
     if topic not in GROUPS:
         raise typer.BadParameter(f"There is no topic {topic!r}: say mentions or mentions.scored.")
-    from services.skip import skip_record
+    from services.skip import NotNext, skip_record
 
-    typer.echo(asyncio.run(skip_record(config, set_ or (), topic, GROUPS[topic], partition, offset)))
+    try:
+        typer.echo(asyncio.run(skip_record(config, set_ or (), topic, GROUPS[topic], partition, offset)))
+    except NotNext as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(1) from fault

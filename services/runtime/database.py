@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
@@ -24,6 +25,10 @@ MIGRATION_LOCK = 7_463_917
 
 class WrongRevision(Exception):
     """The database is of another version of Tocsin; the message says what to do."""
+
+
+class PartitionsChanged(Exception):
+    """`mentions.scored` has another number of partitions than the stored offsets; the message says what to do."""
 
 
 class DatabaseUnavailable(Exception):
@@ -72,7 +77,12 @@ class Database:
         with self.engine.begin() as connection:
             if not self.sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            command.upgrade(_alembic(connection), "head")
+            try:
+                command.upgrade(_alembic(connection), "head")
+            except CommandError as fault:
+                raise WrongRevision(
+                    f"The database {self.shown} was migrated by a newer Tocsin: install that version again ({fault})."
+                ) from fault
 
     def revision(self) -> str | None:
         """Revision of its tables, or None where there are none yet."""

@@ -109,7 +109,7 @@ class World:
 async def until(reached: Callable[[], bool]) -> None:
     """Look again and again, for at most 20 s; for what happens in real time and tells nobody."""
     async with asyncio.timeout(20):
-        while not reached():  # noqa: ASYNC110 - see above
+        while not reached():
             await asyncio.sleep(0.05)
 
 
