@@ -1,6 +1,7 @@
 """Functions on the alerter's tables. Each takes an open connection: a transaction is an argument."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,6 +27,22 @@ class Fenced(Exception):
 def upserting(connection: Connection, table: Table) -> Any:
     """`INSERT` that knows `ON CONFLICT`, in the connection's dialect."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _put(
+    connection: Connection, table: Table, keys: tuple[str, ...], changing: tuple[str, ...], rows: list[dict[str, Any]]
+) -> None:
+    """Insert rows, or change some columns of those that are there."""
+    for part in _parts(rows):
+        connection.execute(_replacing(connection.dialect.name, table, keys, changing), part)
+
+
+@lru_cache(maxsize=32)
+def _replacing(dialect: str, table: Table, keys: tuple[str, ...], changing: tuple[str, ...]) -> Any:
+    """The statement of `_put`, made once: making it costs more than running it."""
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    excluded = statement.excluded
+    return statement.on_conflict_do_update(index_elements=keys, set_={name: excluded[name] for name in changing})
 
 
 # --- progress: the database decides who owns a partition -----------------------------------------------------------
@@ -187,14 +204,8 @@ def add_polls(connection: Connection, partition: int, polls: Sequence[Poll]) -> 
 
 def put_paths(connection: Connection, partition: int, paths: Mapping[tuple[str, int], float]) -> None:
     """How far each collector's clock has come, on each path."""
-    for part in _parts([{"partition": partition, "collector": c, "via": v, "at": at} for (c, v), at in paths.items()]):
-        statement = upserting(connection, t.path)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["partition", "collector", "via"], set_={"at": statement.excluded.at}
-            ),
-            part,
-        )
+    rows = [{"partition": partition, "collector": c, "via": v, "at": at} for (c, v), at in paths.items()]
+    _put(connection, t.path, ("partition", "collector", "via"), ("at",), rows)
 
 
 def drop_collector(connection: Connection, partition: int, collector: str) -> None:
@@ -211,14 +222,7 @@ def load_paths(connection: Connection, partition: int) -> dict[tuple[str, int], 
 def put_services(connection: Connection, services: Mapping[tuple[str, str], Service]) -> None:
     """(brand, source) -> since when it has answered, and up to when."""
     rows = [{"brand": b, "source": s, "since": v.since, "last_answer": v.last_answer} for (b, s), v in services.items()]
-    for part in _parts(rows):
-        statement = upserting(connection, t.source_service)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["brand", "source"], set_={"last_answer": statement.excluded.last_answer}
-            ),
-            part,
-        )
+    _put(connection, t.source_service, ("brand", "source"), ("last_answer",), rows)
 
 
 def load_services(connection: Connection, brand: str, clock: float) -> dict[str, Service]:
@@ -277,26 +281,13 @@ def put_bins(connection: Connection, brand: str, bins: Mapping[int, Bin]) -> Non
         {"brand": brand, "start": s, "negative": b.negative, "copies": b.copies, "unsure": b.unsure, "total": b.total}
         for s, b in bins.items()
     ]
-    for part in _parts(rows):
-        statement = upserting(connection, t.bin)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["brand", "start"],
-                set_={name: statement.excluded[name] for name in ("negative", "copies", "unsure", "total")},
-            ),
-            part,
-        )
+    _put(connection, t.bin, ("brand", "start"), ("negative", "copies", "unsure", "total"), rows)
 
 
 def put_checkpoint(connection: Connection, brand: str, at: int, state: bytes, config: str) -> None:
     """The sealed state of the detector."""
-    statement = upserting(connection, t.detector_checkpoint).values(brand=brand, at=at, state=state, config=config)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["brand"],
-            set_={name: statement.excluded[name] for name in ("at", "state", "config")},
-        )
-    )
+    row = {"brand": brand, "at": at, "state": state, "config": config}
+    _put(connection, t.detector_checkpoint, ("brand",), ("at", "state", "config"), [row])
 
 
 def load_checkpoint(connection: Connection, brand: str, config: str) -> tuple[int, bytes] | None:

@@ -1,6 +1,7 @@
 """What collectors remember, in the database: functions over `tables.py` that take an open connection."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
@@ -134,8 +135,6 @@ def apply(connection: Connection, decision: Decision, now: float) -> bool:
 
 
 def _remember(connection: Connection, identity: str, rows: Iterable[Seen], now: float) -> None:
-    statement = _insert(connection, seen)
-    fresh = {name: statement.excluded[name] for name in ("hash", "revision", "last_seen")}
     values = [
         {
             "source": identity,
@@ -147,7 +146,15 @@ def _remember(connection: Connection, identity: str, rows: Iterable[Seen], now: 
         }
         for row in rows
     ]
-    connection.execute(statement.on_conflict_do_update(index_elements=[seen.c.source, seen.c.post], set_=fresh), values)
+    connection.execute(_remembering(connection.dialect.name), values)
+
+
+@lru_cache(maxsize=2)
+def _remembering(dialect: str) -> Any:
+    """Insert posts, or what has changed of them; made once, since making it costs more than running it."""
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(seen)
+    fresh = {name: statement.excluded[name] for name in ("hash", "revision", "last_seen")}
+    return statement.on_conflict_do_update(index_elements=[seen.c.source, seen.c.post], set_=fresh)
 
 
 def prune_seen(connection: Connection, identity: str, now: float, keep: int = KEPT_POSTS) -> int:

@@ -278,8 +278,8 @@ class Alerter:
             metrics.sentiment.labels(metrics.brand(scored.mention.brand), scored.label).inc()
             metrics.decision_delay.observe(max(0.0, now - scored.mention.time))
         metrics.clock.labels(partition).set(account.judged)
-        for watch in account.watches.values():
-            self._show(watch, account.judged)
+        for brand in done.scores:
+            self._show(account.watches[brand], account.judged)
         for brand, score in done.scores.items():
             metrics.score.labels(metrics.brand(brand)).set(score)
         for incident in done.opened:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.runtime import dead_letters
-from services.runtime.broker import DEAD, Outgoing
+from services.runtime.broker import DEAD, Log, Outgoing
 from services.runtime.clock import WallClock
 from services.runtime.connect import open_log
 from services.runtime.dead_letters import DeadLetter
@@ -20,18 +20,22 @@ async def letters(
     """(number, letter), oldest first, at most `limit`; none where nothing has run yet."""
     log = await open_log(load(config, overrides).log, WallClock(), name="dead")
     try:
-        out: list[tuple[int, DeadLetter]] = []
-        while len(out) < limit:
-            batch = await log.read(DEAD, 0, start, min(TOGETHER, limit - len(out)))
-            out += [(record.offset, dead_letters.read(record.value)) for record in batch.records]
-            start = batch.next_offset
-            if not batch.records:
-                break
-        return out
+        return await _read(log, start, limit)
     except LookupError:
         return []
     finally:
         await log.close()
+
+
+async def _read(log: Log, start: int, limit: int) -> list[tuple[int, DeadLetter]]:
+    out: list[tuple[int, DeadLetter]] = []
+    while len(out) < limit:
+        batch = await log.read(DEAD, 0, start, min(TOGETHER, limit - len(out)))
+        if not batch.records:
+            break
+        out += [(record.offset, dead_letters.read(record.value)) for record in batch.records]
+        start = batch.next_offset
+    return out
 
 
 async def publish_again(config: Path, overrides: Sequence[str], letter: DeadLetter) -> None:

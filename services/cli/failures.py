@@ -93,5 +93,5 @@ def _of_the_system(fault: OSError) -> str:
         return f"{named} is in use by another program. Stop it, or choose another address with --set http.listen=HOST:PORT."
     if fault.errno == errno.ENOSPC:
         return f"The disk is full{f': {fault.filename}' if fault.filename else ''}. Make room and start again."
-    said = fault.strerror or str(fault) or type(fault).__name__
+    said = (fault.strerror or str(fault) or type(fault).__name__).rstrip(".")
     return f"{fault.filename}: {said}." if fault.filename else f"{said}."

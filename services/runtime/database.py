@@ -1,8 +1,9 @@
 """One database, SQLite or PostgreSQL: a transaction is an argument, and only services open one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -57,9 +58,14 @@ class Database:
 
     def run_here(self, step: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The same in the calling thread, for commands."""
+        with self._transaction() as connection:
+            return step(connection, *args, **kwargs)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
         try:
             with self.engine.begin() as connection:
-                return step(connection, *args, **kwargs)
+                yield connection
         except DBAPIError as fault:
             if fault.connection_invalidated or _of_the_database(fault):
                 raise DatabaseUnavailable(f"The database {self.shown} failed: {fault.orig}.") from fault
@@ -74,7 +80,7 @@ class Database:
         """Bring the tables to this version, one process at a time."""
         if self.sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        with self.engine.begin() as connection:
+        with self._transaction() as connection:
             if not self.sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             try:

@@ -51,18 +51,18 @@ def test_a_lease_keeps_others_out_until_it_ends(database: Database) -> None:
     others = claim(database, "two")
     assert {state.id for state in first} | {state.id for state in others} == set(IDS)
     assert claim(database, "two", NOW + 59) == []
-    assert database.run_here(store.next_due, IDS) == NOW + 60
+    assert min(database.run_here(store.due_times, IDS).values()) == NOW + 60
     assert [state.epoch for state in claim(database, "two", NOW + 61)] == [2, 2, 2]
 
 
 def test_only_known_sources_are_claimed_longest_due_first(database: Database) -> None:
     for state, due in zip(claim(database), (300, 100, 200), strict=True):
         assert database.run_here(store.apply, decision(state, due=NOW + due), NOW)
-    assert database.run_here(store.next_due, IDS) == NOW + 100
+    assert min(database.run_here(store.due_times, IDS).values()) == NOW + 100
     later = database.run_here(store.claim_due, IDS[:2], owner="one", now=NOW + 500, lease=60, limit=9)
     assert {state.id for state in later} == set(IDS[:2])
     assert claim(database, now=NOW + 99) == []
-    assert database.run_here(store.next_due, []) is None
+    assert database.run_here(store.due_times, []) == {}
 
 
 def test_what_was_decided_comes_back_at_the_next_claim(database: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.identity import canonical_url
 from ingest.sources import KINDS
-from services.demo.feeds import FEEDS, SHOWN, Feed
+from services.demo.feeds import FEEDS, FRESH, SHOWN, Feed
 from services.demo.receivers import Inbox, slack_fault
 from services.demo.server import Site, address, listen, serve_http, serve_smtp
 from services.demo.world import BEGINS, DAY, World, build
@@ -69,7 +69,7 @@ async def test_what_has_not_changed_is_answered_304(world: World) -> None:
         later = await client.get("/agora/feed.xml", headers={"If-None-Match": first.headers["etag"]})
     assert (first.status_code, again.status_code, later.status_code) == (200, 304, 200)
     assert again.content == b""
-    assert again.headers["cache-control"] == first.headers["cache-control"] == "public, max-age=1200"
+    assert again.headers["cache-control"] == first.headers["cache-control"] == f"public, max-age={FRESH}"
     assert later.headers["etag"] != first.headers["etag"]
 
 
