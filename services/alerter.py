@@ -96,7 +96,9 @@ class Alerter:
     async def starts(self, assigned: Sequence[Assigned]) -> Mapping[int, int]:
         """Take each partition, load what is known of it, and say where to read on."""
         for one in assigned:
-            self._held[one.partition] = await self._database.run(self._take, one)
+            held = self._held[one.partition] = await self._database.run(self._take, one)
+            for brand in held.account.brands:
+                self._show(held.account.watches.get(brand) or fresh(brand, 0.0), held.account.judged)
         return {one.partition: self._held[one.partition].next_offset for one in assigned}
 
     async def step(self, batch: Batch, read: Read) -> Done:

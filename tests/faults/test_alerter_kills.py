@@ -28,7 +28,7 @@ DAY = 86_400
 START = 1_760_000_000 // DAY * DAY
 QUIET_DAYS = 3
 CRISIS = 60
-STATEMENTS = 16
+STATEMENTS = 22
 """At least as many as the transaction has; a point behind its end is not met, and the child then ends by itself."""
 POINTS = [
     Point("received"),

@@ -17,7 +17,7 @@ from ingest import store, tables
 from ingest.brand import Brand, Matcher
 from ingest.mention import Mention, MentionRecord, Progress, decode
 from ingest.sources.feed import Config
-from services.collector import BIN_SECONDS, DEAD_SECONDS, Collector, collect
+from services.collector import BIN_SECONDS, CONCURRENT, DEAD_SECONDS, Collector, collect
 from services.metrics import Metrics
 from services.runtime.broker import MENTIONS, LogUnavailable, Outgoing
 from services.runtime.database import Database
@@ -208,7 +208,7 @@ async def test_two_collectors_never_ask_the_same_source_at_once(world: World):
     together: Counter[str] = Counter()
     most: Counter[str] = Counter()
     goes_on = asyncio.Event()
-    feeds = [FeedOnline(world.server, f"/{number}.xml") for number in range(8)]
+    feeds = [FeedOnline(world.server, f"/{number}.xml") for number in range(CONCURRENT + 6)]  # more than one takes
     for feed in feeds:
         world.server.on_raw(feed.path, _counting(feed, together, most, goes_on))
     urls = [feed.url for feed in feeds]
@@ -220,13 +220,14 @@ async def test_two_collectors_never_ask_the_same_source_at_once(world: World):
         await comes_true(all_asked)
         goes_on.set()
         await polled(world, len(feeds))
-        for _ in range(2):
-            dues = [row.next_due for row in (await world.sources()).values()]  # type: ignore[attr-defined]
-            before = len(world.server.asked)
-            await world.clock.move_to(max(dues))
-            await polled(world, before + len(feeds))
+        dues = [row.next_due for row in (await world.sources()).values()]  # type: ignore[attr-defined]
+        await world.clock.move_to(max(dues))
+        await polled(world, 2 * len(feeds))
     assert set(most.values()) == {1}
-    assert {feed.path: len(feed.asked) for feed in feeds} == {feed.path: 3 for feed in feeds}
+    assert {feed.path: len(feed.asked) for feed in feeds} == {feed.path: 2 for feed in feeds}
+    polls = Counter((p.collector, poll.source) for p in (await world.progress())[0] for poll in p.polls)
+    assert sum(polls.values()) == 2 * len(feeds)
+    assert {collector for collector, _ in polls} == {"a", "b"}
 
 
 def _counting(feed: FeedOnline, together: Counter[str], most: Counter[str], goes_on: asyncio.Event):

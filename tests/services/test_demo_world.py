@@ -1,5 +1,7 @@
+import random
 from collections import Counter, defaultdict
 from itertools import pairwise
+from statistics import mean, variance
 
 import pytest
 
@@ -69,6 +71,20 @@ def test_shapes_rise_as_they_are_called(shape: str, after_minutes: float, size: 
     assert 1 + crisis.excess(1_000.0 + 60 * after_minutes) == pytest.approx(size)
     assert crisis.excess(999.0) == 0
     assert crisis.excess(1_000.0 + 4 * LASTS) < 0.1
+
+
+def test_arrivals_keep_their_rate_and_come_more_evenly_than_by_chance() -> None:
+    hours = 2_000
+    times = list(
+        worlds.arrivals(
+            random.Random(1), 6 / 3_600, lambda at: 1.5 if at % 7_200 < 3_600 else 0.5, (0.0, hours * 3_600.0)
+        )
+    )
+    counts = Counter(int(at // 3_600) for at in times)
+    for parity, expected in ((0, 9.0), (1, 3.0)):
+        found = [counts[hour] for hour in range(parity, hours, 2)]
+        assert mean(found) == pytest.approx(expected, rel=0.05)
+        assert 0.2 < variance(found) / mean(found) < 0.7
 
 
 @pytest.mark.parametrize("seed", [1, 3])

@@ -164,14 +164,16 @@ def sentences(said: str) -> str:
     return "\n".join(line for line in said.splitlines() if line and not line.startswith("{"))
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], told: Running | None = None) -> None:
+async def eventually(
+    holds: Callable[[], Awaitable[bool]], told: Running | None = None, patience: float = PATIENCE
+) -> None:
     """Wait for a condition of another process, which has no event to wait for."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while not await holds():
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(f"it did not come to pass within {PATIENCE:g} s\n{told.said if told else ''}") from None
+        raise AssertionError(f"it did not come to pass within {patience:g} s\n{told.said if told else ''}") from None
 
 
 def _environment(code: str) -> dict[str, str]:
