@@ -203,7 +203,9 @@ def main() -> None:
     server = shared_kafka()
     if server is None:
         raise SystemExit("There is no Kafka in KAFKA_HOME, or no Java: it needs bin/kafka-server-start.sh and Java 17.")
-    print(f"Apache Kafka is running. Use it with:  log: {{url: kafka://{server.bootstrap}}}\nCtrl-C ends it.", flush=True)
+    print(
+        f"Apache Kafka is running. Use it with:  log: {{url: kafka://{server.bootstrap}}}\nCtrl-C ends it.", flush=True
+    )
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
 
