@@ -34,6 +34,8 @@ class Account:
     """How many partitions `mentions` has."""
     judged: float = 0.0
     """End of the last bin that was judged."""
+    waiting: dict[tuple[str, float], dict[tuple[str, float], Poll]] = field(default_factory=dict)
+    """(collector, its clock) -> polls that have not been told on every path yet: mentions of theirs may be on the way."""
 
     @property
     def clock(self) -> float | None:
@@ -45,25 +47,34 @@ class Account:
             return None
         return min(self.paths.values())
 
-    def hear(self, progress: Progress) -> bool:
-        """Move a collector's clock, never back. Returns whether the collector has left for good."""
+    def hear(self, progress: Progress) -> tuple[list[Poll], bool]:
+        """Move a collector's clock, never back.
+
+        Returns the polls that are now told on every one of its paths, so that all their mentions have arrived, and
+        whether the collector has left for good.
+        """
         path = progress.path or 0
         self.width = progress.paths or 1
         key = (progress.collector, path)
         at = float("inf") if progress.leaving else progress.at
         self.paths[key] = max(at, self.paths.get(key, at))
+        if progress.polls:
+            told = self.waiting.setdefault((progress.collector, progress.at), {})
+            told.update({(poll.source, poll.at): poll for poll in progress.polls})
         mine = [k for k in self.paths if k[0] == progress.collector]
-        if len(mine) == self.width and all(self.paths[k] == float("inf") for k in mine):
-            for k in mine:
-                del self.paths[k]
-            return True
-        return False
+        low = min(self.paths[k] for k in mine) if len(mine) == self.width else float("-inf")
+        complete = sorted(k for k in self.waiting if k[0] == progress.collector and k[1] <= low)
+        polls = [poll for k in complete for poll in self.waiting.pop(k).values()]
+        gone = low == float("inf")
+        for k in mine if gone else ():
+            del self.paths[k]
+        return polls, gone
 
     def answered(self, polls: Sequence[Poll]) -> dict[tuple[str, str], Service]:
         """Sources that have answered settle the bins before; returns what is to be stored."""
         out: dict[tuple[str, str], Service] = {}
         for poll in polls:
-            for brand in poll.brands if poll.answered else ():
+            for brand in (poll.brands or sorted(self.brands)) if poll.answered else ():
                 if brand not in self.brands:
                     continue
                 watch = self.watches.setdefault(brand, fresh(brand, poll.at))
@@ -83,6 +94,12 @@ class Account:
         """Whether the mention's bin has been sealed."""
         watch = self.watches.get(scored.mention.brand)
         return watch is not None and bin_start(scored.mention.time) < watch.sealed
+
+    def in_evidence(self, brand: str, source: str) -> bool:
+        """Whether what is seen through a source counts for a brand."""
+        watch = self.watches.get(brand)
+        service = watch.services.get(source) if watch else None
+        return bool(watch and service and in_evidence(service, watch.services, self.clock or service.last_answer))
 
     def count(self, scored: ScoredMention, new: bool, late: bool) -> Reason:
         """Put a mention into its bin; says why it was not."""

@@ -1,6 +1,7 @@
 """Functions on the alerter's tables. Each takes an open connection: a transaction is an argument."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,9 +14,11 @@ from alerting.bins import Bin, Service
 from alerting.detector import BIN_SECONDS
 from alerting.incident import Event, Incident
 from classify.sentiment import ScoredMention
-from ingest.mention import Poll
+from ingest.mention import Mention, Poll
 
 DAY = 86_400
+NEW = -1
+"""Next offset of a partition that nothing was read from yet."""
 ROWS_A_STATEMENT = 500
 """Bounds a statement's parameters (SQLite takes 32,766)."""
 
@@ -50,23 +53,20 @@ def _replacing(dialect: str, table: Table, keys: tuple[str, ...], changing: tupl
 
 def take(
     connection: Connection, partition: int, partitions: int, log: str
-) -> tuple[int, int, str, float | None] | None:
+) -> tuple[int, int | None, str, float | None]:
     """Become the owner of a partition: its epoch grows.
 
-    Returns (epoch, next offset, identity of the log the offset belongs to, clock), or None for a new partition.
+    Returns (epoch, next offset or None where nothing was read yet, identity of the log it belongs to, clock).
     """
-    row = connection.execute(
-        update(t.progress)
-        .where(t.progress.c.partition == partition)
-        .values(epoch=t.progress.c.epoch + 1)
-        .returning(t.progress.c.epoch, t.progress.c.next_offset, t.progress.c.log, t.progress.c.clock)
-    ).one_or_none()
-    if row is not None:
-        return row.epoch, row.next_offset, row.log, row.clock
-    connection.execute(
-        insert(t.progress).values(partition=partition, partitions=partitions, log=log, next_offset=0, epoch=1)
+    statement = upserting(connection, t.progress).values(
+        partition=partition, partitions=partitions, log=log, next_offset=NEW, epoch=1
     )
-    return None
+    row = connection.execute(
+        statement.on_conflict_do_update(index_elements=["partition"], set_={"epoch": t.progress.c.epoch + 1}).returning(
+            t.progress.c.epoch, t.progress.c.next_offset, t.progress.c.log, t.progress.c.clock
+        )
+    ).one()
+    return row.epoch, None if row.next_offset == NEW else row.next_offset, row.log, row.clock
 
 
 def known_partitions(connection: Connection) -> set[int]:
@@ -104,19 +104,42 @@ def set_clock(connection: Connection, partition: int, clock: float) -> None:
 # --- mentions -------------------------------------------------------------------------------------------------------
 
 
-def add_mentions(connection: Connection, scored: Sequence[ScoredMention], late: Mapping[str, bool]) -> set[str]:
-    """Insert what is new (and returns its ids); an edit with a higher revision replaces texts and label."""
-    new: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a mention is counted so far."""
+
+    history: bool
+    source: str
+
+
+def stored(connection: Connection, ids: Iterable[str]) -> dict[str, Stored]:
+    """Those of the mentions that are there already."""
+    out: dict[str, Stored] = {}
+    for part in _parts(sorted(set(ids))):
+        rows = connection.execute(
+            select(t.mention.c.id, t.mention.c.history, t.mention.c.source).where(t.mention.c.id.in_(part))
+        )
+        out.update({row.id: Stored(row.history, row.source) for row in rows})
+    return out
+
+
+def add_mentions(connection: Connection, scored: Sequence[ScoredMention], late: Mapping[str, bool]) -> None:
+    """Insert what is new; an edit with a higher revision replaces texts and label."""
     for part in _parts(list(_unique(scored).values())):
         rows = [_mention_row(s, late[s.mention.id]) for s in part]
-        done = connection.execute(
-            upserting(connection, t.mention).on_conflict_do_nothing().returning(t.mention.c.id), rows
-        )
-        new.update(done.scalars())
-    edits = [s for s in scored if s.mention.revision and s.mention.id not in new]
+        connection.execute(upserting(connection, t.mention).on_conflict_do_nothing(), rows)
+    edits = [s for s in scored if s.mention.revision]
     if edits:
         connection.execute(_EDIT, [_edit_row(s) for s in edits])
-    return new
+
+
+def adopt(connection: Connection, mention: Mention) -> None:
+    """A mention that was kept and not counted is seen in a way that counts: it does from now on."""
+    connection.execute(
+        update(t.mention)
+        .where(t.mention.c.id == mention.id)
+        .values(history=False, source=mention.source, kind=mention.kind, collected=mention.collected)
+    )
 
 
 _EDITED = ("title", "text", "label", "negative", "neutral", "positive", "relevance", "language", "model", "revision")
@@ -128,7 +151,7 @@ _EDIT = (
 
 
 def _unique(scored: Sequence[ScoredMention]) -> dict[str, ScoredMention]:
-    """By id; the first wins, so that a mention counts where it was first seen live."""
+    """By id; the first wins."""
     out: dict[str, ScoredMention] = {}
     for s in scored:
         out.setdefault(s.mention.id, s)
@@ -266,13 +289,6 @@ def load_bins(connection: Connection, brand: str, start: float, sources: Iterabl
         int(n) * BIN_SECONDS: Bin(negative=int(negative), unsure=int(unsure), total=int(total))
         for n, negative, unsure, total in connection.execute(statement)
     }
-
-
-def first_time(connection: Connection, brand: str) -> float | None:
-    """When the brand's first source answered."""
-    return connection.execute(
-        select(func.min(t.source_service.c.since)).where(t.source_service.c.brand == brand)
-    ).scalar()
 
 
 def put_bins(connection: Connection, brand: str, bins: Mapping[int, Bin]) -> None:

@@ -3,7 +3,7 @@
 Pure: what it needs of the past it carries in a `Watch`; time comes from the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +43,8 @@ class Watch:
     """Start of the earliest bin that differs from what the newest checkpoint has seen."""
     counted: frozenset[str] = frozenset()
     """Sources in evidence at the last evaluation."""
+    page: Verdict | None = None
+    """What the detector said when it became active; None while it is not."""
 
     def touch(self, start: int) -> None:
         """A bin has changed."""
@@ -66,8 +68,8 @@ class Judgement:
     """Evidence after the last bin, in nats."""
     verdicts: Sequence[Verdict]
     """What was decided in the bins that were evaluated (again)."""
-    changed: Sequence[int]
-    """Starts of the bins that were evaluated."""
+    changed: Mapping[int, Bin]
+    """The bins that were evaluated and hold something, by start."""
 
 
 def fresh(brand: str, start: float) -> Watch:
@@ -82,7 +84,7 @@ def evaluate(watch: Watch, clock: float, settings: Settings) -> Judgement:
         watch.checkpoints.pop()
     base = watch.checkpoints[-1]
     if end <= base.end:
-        return Judgement(base.end, active(base.state), 0.0, (), ())
+        return Judgement(base.end, active(base.state), 0.0, (), {})
     starts = np.arange(base.end, end, BIN_SECONDS, dtype=np.int64)
     counted = evidence(watch.services, clock)
     seen = exposure(starts, counted.values())
@@ -105,15 +107,33 @@ def evaluate(watch: Watch, clock: float, settings: Settings) -> Judgement:
         score = float(scores[0, -1])
         watch.checkpoints.append(Checkpoint(base.end + cut, state))
         low = high
+    judged = {int(start): watch.bins[int(start)] for start in starts if int(start) in watch.bins}
+    watch.page = _page(watch.page, verdicts, active(state))
     _forget(watch, end)
     watch.changed = None
     watch.counted = frozenset(counted)
-    return Judgement(end, active(state), score, verdicts, [int(start) for start in starts])
+    return Judgement(end, active(state), score, verdicts, judged)
 
 
 def active(state: State) -> bool:
     """Whether the detector has paged for the (one) brand and has not closed since."""
     return bool(state.brands["open"][0] > 0)
+
+
+def _page(before: Verdict | None, verdicts: Sequence[Verdict], is_active: bool) -> Verdict | None:
+    """The verdict that the present activity goes back to."""
+    newest = next((v for v in reversed(verdicts) if v.kind == "page"), before)
+    return newest if is_active else None
+
+
+def ongoing(watch: Watch, judgement: Judgement) -> Verdict:
+    """What a page says about a crisis that was found before the present state was loaded: it goes on."""
+    record = watch.checkpoints[-1].state.brands[0]
+    expected, observed = float(record["open_expected"]), float(record["open_observed"])
+    since = int(record["open_since"])
+    ratio = observed / max(expected, 0.01)
+    reason = f"{observed:.0f} negative mentions where {expected:.3g} are usual: a crisis that has begun goes on."
+    return Verdict(0, judgement.at, "page", judgement.score, expected, int(observed), ratio, since, "sustained", reason)
 
 
 def usual(state: State, starts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: float
     answered: bool
     brands: tuple[str, ...] = ()
-    """Brands this source is asked about."""
+    """Brands this source is asked about; none named: all of them."""
     items: int = 0
     reason: str = ""
     """Why it failed, or what it was (`new`, `unchanged`): a word of a bounded set."""

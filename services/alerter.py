@@ -17,10 +17,10 @@ from alerting.account import Account
 from alerting.bins import Bin, bin_start, evidence, exposure
 from alerting.brand_state import VERSION
 from alerting.detector import Settings, State, Verdict
-from alerting.evaluate import Checkpoint, Judgement, Watch, evaluate, fresh, usual
+from alerting.evaluate import Checkpoint, Judgement, Watch, evaluate, fresh, ongoing, usual
 from alerting.incident import Closed, Incident, Opened, apply, open_incident
 from classify.sentiment import ScoredMention, decode
-from ingest.mention import Progress, UnknownRecord, UnreadableRecord
+from ingest.mention import Mention, Progress, UnknownRecord, UnreadableRecord
 from services.metrics import Metrics
 from services.runtime import dead_letters
 from services.runtime.broker import SCORED, Assigned, Batch, Log, LogUnavailable, NotOwner
@@ -53,17 +53,12 @@ class Read:
     values: list[ScoredMention | Progress] = field(default_factory=list)
     dead: list[dead_letters.DeadLetter] = field(default_factory=list)
 
-    @property
-    def mentions(self) -> list[ScoredMention]:
-        """The mentions among them."""
-        return [v for v in self.values if isinstance(v, ScoredMention)]
-
 
 @dataclass(slots=True)
 class Done:
     """What a transaction has done, for logs and metrics after it has committed."""
 
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: list[tuple[ScoredMention, str]] = field(default_factory=list)
     opened: list[Incident] = field(default_factory=list)
     closed: list[Incident] = field(default_factory=list)
     verdicts: list[tuple[str, Verdict]] = field(default_factory=list)
@@ -99,6 +94,7 @@ class Alerter:
             held = self._held[one.partition] = await self._database.run(self._take, one)
             for brand in held.account.brands:
                 self._show(held.account.watches.get(brand) or fresh(brand, 0.0), held.account.judged)
+            self._metrics.clock.labels(one.partition).set(held.account.judged)
         return {one.partition: self._held[one.partition].next_offset for one in assigned}
 
     async def step(self, batch: Batch, read: Read) -> Done:
@@ -115,7 +111,7 @@ class Alerter:
             self._held.pop(batch.partition, None)
             raise
         held.next_offset = batch.next_offset
-        self._count(batch.partition, held.account, read, done)
+        self._count(batch.partition, held.account, done)
         return done
 
     # --- inside a transaction ---------------------------------------------------------------------------------------
@@ -128,10 +124,9 @@ class Alerter:
                 f"{sorted(known)[0]}: create it again with as many, or begin with an empty database."
             )
         partition = assigned.partition
-        taken = archive.take(connection, partition, self._partitions, assigned.identity)
-        epoch, offset, log, judged = taken or (1, assigned.begin, assigned.identity, None)
-        begin, lost = where_to_begin(offset, log, assigned)
-        if taken is None or begin != offset or log != assigned.identity:
+        epoch, offset, log, judged = archive.take(connection, partition, self._partitions, assigned.identity)
+        begin, lost = (assigned.begin, 0) if offset is None else where_to_begin(offset, log, assigned)
+        if begin != offset or log != assigned.identity:
             archive.reset_offset(connection, partition, epoch, assigned.identity, begin, lost)
         if lost:
             self._metrics.lost.labels("alerter").inc(lost)
@@ -171,29 +166,54 @@ class Alerter:
     def _transaction(self, connection: Connection, held: Held, end: int, partition: int, read: Read) -> Done:
         account = held.account
         archive.advance(connection, partition, held.epoch, held.next_offset, end)
-        mentions = read.mentions
-        late = {s.mention.id: account.late(s) for s in mentions}
-        new = archive.add_mentions(connection, mentions, late)
-        archive.add_sightings(connection, mentions)
-        polls = [poll for v in read.values if isinstance(v, Progress) for poll in v.polls]
-        archive.add_polls(connection, partition, polls)
+        archive.add_polls(connection, partition, [p for v in read.values if isinstance(v, Progress) for p in v.polls])
         done = Done()
+        before: list[ScoredMention] = []
         for value in read.values:
             if isinstance(value, ScoredMention):
-                mention = value.mention
-                done.reasons[mention.id] = account.count(value, mention.id in new, late[mention.id])
-                new.discard(mention.id)
-            else:
-                self._progress(connection, account, value, done)
+                before.append(value)
+                continue
+            self._mentions(connection, account, before, done)
+            before = []
+            self._progress(connection, account, value, done)
+        self._mentions(connection, account, before, done)
         heard = {(v.collector, v.path or 0) for v in read.values if isinstance(v, Progress)}
         archive.put_paths(connection, partition, {k: account.paths[k] for k in heard if k in account.paths})
         return done
 
+    def _mentions(
+        self, connection: Connection, account: Account, mentions: Sequence[ScoredMention], done: Done
+    ) -> None:
+        """Store them, and count each at its first live sighting through a source that is evidence for the brand."""
+        if not mentions:
+            return
+        late = {s.mention.id: account.late(s) for s in mentions}
+        known = archive.stored(connection, late)
+        archive.add_mentions(connection, mentions, late)
+        archive.add_sightings(connection, mentions)
+        for scored in mentions:
+            mention = scored.mention
+            first = mention.id not in known
+            adopted = not first and not late[mention.id] and self._counts_now(account, mention, known[mention.id])
+            if adopted:
+                archive.adopt(connection, mention)
+            if first or adopted:
+                known[mention.id] = archive.Stored(mention.history, mention.source)
+            reason = account.count(scored, first or adopted, late[mention.id])
+            done.reasons.append((scored, reason))
+
+    def _counts_now(self, account: Account, mention: Mention, known: archive.Stored) -> bool:
+        """Whether a mention that was kept and not counted is seen in a way that counts."""
+        if mention.history or not account.in_evidence(mention.brand, mention.source):
+            return False
+        return known.history or not account.in_evidence(mention.brand, known.source)
+
     def _progress(self, connection: Connection, account: Account, progress: Progress, done: Done) -> None:
         """Time has gone on: settle what the polls answered, and judge every bin that has ended."""
-        if account.hear(progress):
+        polls, gone = account.hear(progress)
+        if gone:
             archive.drop_collector(connection, account.partition, progress.collector)
-        archive.put_services(connection, account.answered(progress.polls))
+        archive.put_services(connection, account.answered(polls))
         clock = account.clock
         if clock is None or bin_start(clock) <= account.judged:
             return
@@ -225,8 +245,7 @@ class Alerter:
         return watch
 
     def _store(self, connection: Connection, watch: Watch, judgement: Judgement, sealed: int) -> None:
-        changed = {start: watch.bins[start] for start in judgement.changed if start in watch.bins}
-        archive.put_bins(connection, watch.brand, changed)
+        archive.put_bins(connection, watch.brand, judgement.changed)
         if watch.sealed != sealed:
             config = self._config(watch.brand, dict.fromkeys(watch.counted))
             archive.put_checkpoint(connection, watch.brand, watch.sealed, watch.checkpoints[0].state.to_bytes(), config)
@@ -237,8 +256,8 @@ class Alerter:
         """Open or close, with the first pages in the same transaction."""
         wall = self._clock.now()
         known = account.open.get(watch.brand)
-        page = next((v for v in reversed(judgement.verdicts) if v.kind == "page"), None)
-        if judgement.active and known is None and page is not None:
+        if judgement.active and known is None:
+            page = watch.page or ongoing(watch, judgement)
             said = quotes.gather(connection, watch.brand, page.since, judgement.at, sorted(watch.counted))
             event = Opened(
                 at=judgement.at,
@@ -270,10 +289,9 @@ class Alerter:
 
     # --- after it ---------------------------------------------------------------------------------------------------
 
-    def _count(self, partition: int, account: Account, read: Read, done: Done) -> None:
+    def _count(self, partition: int, account: Account, done: Done) -> None:
         metrics, now = self._metrics, self._clock.now()
-        for scored in read.mentions:
-            reason = done.reasons.get(scored.mention.id, "duplicate")
+        for scored, reason in done.reasons:
             if reason != "counted":
                 metrics.not_counted.labels(reason).inc()
                 continue

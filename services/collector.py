@@ -33,6 +33,8 @@ LEASE_SECONDS = 180.0
 """A collector that took a source and was not heard of for so long has lost it."""
 DEAD_SECONDS = 120.0
 """A collector without a sign of life for so long is taken over from."""
+POLLS_A_RECORD = 1_000
+"""Polls that one Progress tells of at most: a record has to stay small."""
 CONCURRENT = 16
 """Sources asked at the same time; per host there are fewer."""
 RETRY_SECONDS = 2.0
@@ -125,7 +127,7 @@ class Collector:
                     source=state.id,
                     at=asked,
                     answered=answered,
-                    brands=config.brands or self._brands,
+                    brands=config.brands,
                     items=len(decision.seen),
                     reason=decision.reason,
                 )
@@ -193,9 +195,7 @@ class Collector:
             try:
                 await self._log.publish(MENTIONS, out)
             except LogUnavailable as fault:
-                self._metrics.log.labels("collector").inc()
-                logger.error("the log does not answer, trying again", cause=str(fault))
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._wait_for_log(fault)
             else:
                 return
 
@@ -213,9 +213,16 @@ class Collector:
     async def progress(self) -> None:
         """Tell every partition how far time has come here, and what was polled since the last time."""
         async with self._telling:
-            at, polls = self.clock.now(), tuple(self._polls)
-            await self._tell(Progress(collector=self.name, at=at, polls=polls))
-            del self._polls[: len(polls)]
+            while True:
+                polls = tuple(self._polls[:POLLS_A_RECORD])
+                try:
+                    await self._tell(Progress(collector=self.name, at=self.clock.now(), polls=polls))
+                except LogUnavailable as fault:  # the next attempt tells the time that it is then
+                    await self._wait_for_log(fault)
+                    continue
+                del self._polls[: len(polls)]
+                if not self._polls:
+                    break
             self._said = asyncio.get_running_loop().time()
 
     async def last_words(self) -> None:
@@ -227,7 +234,13 @@ class Collector:
 
     async def _tell(self, progress: Progress) -> None:
         value = encode(progress)
-        await self._publish([Outgoing(value, partition=p) for p in range(await self._log.partitions(MENTIONS))])
+        partitions = await self._log.partitions(MENTIONS)
+        await self._log.publish(MENTIONS, [Outgoing(value, partition=p) for p in range(partitions)])
+
+    async def _wait_for_log(self, fault: LogUnavailable) -> None:
+        self._metrics.log.labels("collector").inc()
+        logger.error("the log does not answer, trying again", cause=str(fault))
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def look_after_others(self) -> None:
         """A sign of life, and a goodbye for collectors that have died: nobody has to wait for them any more."""
@@ -237,7 +250,11 @@ class Collector:
             if name == self.name:
                 continue
             logger.warning("taking over from a collector that has died", collector=name)
-            await self._tell(Progress(collector=name, at=now, leaving=True))
+            try:
+                await self._tell(Progress(collector=name, at=now, leaving=True))
+            except LogUnavailable as fault:
+                await self._wait_for_log(fault)
+                return
             await self._database.run(store.bury_collector, name, now - DEAD_SECONDS)
 
     @property
@@ -305,7 +322,7 @@ async def _until(collector: Collector, when: float, under_way: Collection[asynci
 async def _keep_telling(collector: Collector) -> None:
     """At least every 15 s of wall time, whatever else goes on."""
     while True:
-        await asyncio.sleep(PROGRESS_SECONDS)
+        await asyncio.sleep(max(1.0, PROGRESS_SECONDS - collector.quiet_for))
         if collector.quiet_for >= PROGRESS_SECONDS:
             await collector.progress()
         try:

@@ -22,7 +22,7 @@ from services.collector import Collector, collect
 from services.metrics import Metrics
 from services.models import open_model
 from services.pager import Pager, page
-from services.runtime.broker import DEAD, MENTIONS, SCORED, Log
+from services.runtime.broker import DEAD, MENTIONS, SCORED, Log, LogUnavailable
 from services.runtime.clock import Clock
 from services.runtime.connect import open_log
 from services.runtime.database import Database
@@ -124,7 +124,12 @@ async def drain(tasks: dict[str, "asyncio.Task[None]"], lifecycle: Lifecycle, lo
         if any(map(lifecycle.in_hand, IN_HAND[stage])):
             return True
         before = STAGES[STAGES.index(stage) - 1]
-        return log is not None and stage in behind and before in tasks and await log.lag(*behind[stage]) > 0
+        if log is None or stage not in behind or before not in tasks:
+            return False
+        try:
+            return await log.lag(*behind[stage]) > 0
+        except LogUnavailable:
+            return False  # it waits in the log
 
     for stage in STAGES:
         if stage not in tasks:

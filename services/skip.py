@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from alerting import tables as t
+from alerting.archive import NEW
 from services.runtime import dead_letters
 from services.runtime.broker import SCORED, Assigned, Batch, Log
 from services.runtime.clock import WallClock
@@ -86,12 +87,13 @@ async def _bury(log: Log, database: Database, batch: Batch, offset: int, topic: 
 
 
 def _stored_offset(connection: Connection, /, partition: int) -> int | None:
-    return connection.execute(select(t.progress.c.next_offset).where(t.progress.c.partition == partition)).scalar()
+    stored = connection.execute(select(t.progress.c.next_offset).where(t.progress.c.partition == partition)).scalar()
+    return None if stored == NEW else stored
 
 
 def _move(connection: Connection, /, partition: int, offset: int) -> None:
     connection.execute(
         update(t.progress)
-        .where(t.progress.c.partition == partition, t.progress.c.next_offset == offset)
+        .where(t.progress.c.partition == partition, t.progress.c.next_offset.in_((offset, NEW)))
         .values(next_offset=offset + 1, epoch=t.progress.c.epoch + 1)
     )

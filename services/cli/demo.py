@@ -49,13 +49,15 @@ def demo(
     from services.cli.process import first
     from services.demo.play import Options, play
     from services.demo.screen import Screen
+    from services.demo.world import DAY, build
 
     def done(report: "Report") -> None:
         if json_file:
             json_file.write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
+    world = build(seed, calm=calm, afterwards=14 * DAY if keep else 0.0)
     try:
-        report = asyncio.run(play(Options(seed, calm, keep, kafka, svg), Screen(), done))
+        report = asyncio.run(play(world, Options(keep, kafka, svg), Screen(), done))
     except asyncio.CancelledError as fault:
         raise typer.Exit(TERMINATED) from fault
     except BaseExceptionGroup as group:

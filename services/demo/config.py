@@ -59,8 +59,8 @@ def write(folder: Path, addresses: Addresses, kafka: str | None = None) -> Path:
 
 
 def titles(base: str) -> dict[str, str]:
-    """Id of a source, as a page names it -> the feed's title."""
-    return {source_id(feed.kind, base + feed.path): feed.title for feed in FEEDS}
+    """Id of a source, as a page names it -> the feed's short title."""
+    return {source_id(feed.kind, base + feed.path): feed.title.partition(":")[0] for feed in FEEDS}
 
 
 def _source(feed: Feed, base: str) -> dict[str, object]:

@@ -27,7 +27,7 @@ from services.demo.report import Report
 from services.demo.screen import Screen, picture
 from services.demo.server import PREFERRED, Site, address, listen, serve_http, serve_smtp
 from services.demo.watched import WatchedLog
-from services.demo.world import BEGINS, DAY, QUIET, World, build
+from services.demo.world import BEGINS, World
 from services.metrics import Metrics
 from services.run import STAGES, run
 from services.runtime.broker import MENTIONS, SCORED
@@ -36,33 +36,25 @@ from services.runtime.database import Database
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings, load
 
-PATIENCE = 12 * 3_600.0
-"""Seconds of the demo's time after which a crisis that was not paged counts as missed."""
 ROOM = 500_000_000
 """Bytes that have to be free for a demo in memory."""
 LONGEST = 1_800.0
 """Seconds after which a demo that does not come to its end is given up."""
-KEPT_DAYS = 14
-"""For so long the world goes on after a demo that is kept running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """What the command line says besides the world."""
 
-    seed: int = 1
-    calm: bool = False
     keep: bool = False
     kafka: str | None = None
     svg: Path | None = None
 
 
-async def play(options: Options, screen: Screen, done: Callable[[Report], None]) -> Report:
+async def play(world: World, options: Options, screen: Screen, done: Callable[[Report], None]) -> Report:
     """Play one demo. `done` is called with its report; what is kept running goes on after it until a signal."""
     began = time.monotonic()
     _tidy_up_after_sigterm()
-    lasts = QUIET + DAY + PATIENCE + (KEPT_DAYS * DAY if options.keep else DAY)
-    world = build(options.seed, calm=options.calm, lasts=lasts)
     clock = VirtualClock(BEGINS)
     inbox = Inbox(clock.now)
     with room() as folder, logs_in(folder / "tocsin.log"):
@@ -71,7 +63,7 @@ async def play(options: Options, screen: Screen, done: Callable[[Report], None])
             settings = load(config.write(folder, addresses, options.kafka))
             async with at_work(settings, clock, options) as inside:
                 over = Over(world, clock, inbox, inside.database, len(settings.paging))
-                with screen.progress(over.deadline) as told:
+                with screen.progress(world.ends) as told:
                     async with asyncio.timeout(LONGEST):
                         await drive(clock, inside.busy, lambda: over.at(told))
                 found = await inside.database.run(report.read, world)
@@ -217,9 +209,6 @@ class Over:
         self._database = database
         self._steps = steps
         self._seen = 0
-        crisis = world.crisis
-        self.deadline = BEGINS + QUIET + DAY if crisis is None else crisis.begins + PATIENCE
-        """When it ends at the latest, in the demo's time."""
 
     def at(self, told: Callable[[float], None]) -> bool:
         """Called whenever the world is at rest."""
@@ -230,7 +219,7 @@ class Over:
             if self._database.run_here(self._paged_everywhere):
                 return True
         due = self._clock.next_due
-        return due is not None and due > self.deadline
+        return due is not None and due > self._world.ends
 
     def _paged_everywhere(self, connection: Connection) -> bool:
         crisis = self._world.crisis

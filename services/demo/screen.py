@@ -23,8 +23,10 @@ from services.demo.receivers import Inbox, Received
 from services.demo.report import Report
 from services.demo.world import BEGINS, BRANDS, World
 
-BAR = 24
-"""Characters of the longest bar."""
+BAR, LABEL = 14, 14
+"""Characters of the longest bar, and of the longest name beside one."""
+SHARES = 5
+"""Bars before the rest is added up."""
 PICTURE_WIDTH = 100
 
 
@@ -111,7 +113,7 @@ def page_panel(page: Page, sources: Mapping[str, str]) -> Panel:
             facts.add_row(Text(name, style="dim"), Text(value))
     named = [(sources.get(name, name), share) for name, share in page.sources]
     shares = Table.grid(padding=(0, 4))
-    shares.add_row(_bars("Where from", named), _bars("In which language", list(page.languages)))
+    shares.add_row(_bars("Where from", named), _bars("Language", list(page.languages)))
     parts: list[RenderableType] = [facts, Text(), shares]
     for said, origin, url in wording.quotes(page):
         parts += [Text(), Text(f"“{said}”", style="italic"), Text(origin, style="dim")]
@@ -124,15 +126,16 @@ def page_panel(page: Page, sources: Mapping[str, str]) -> Panel:
 
 def _bars(title: str, parts: list[tuple[str, float]]) -> Table:
     """Shares as bars, largest first; the rest of many is added up."""
-    shown = parts[:5]
-    if rest := sum(share for _, share in parts[5:]):
+    shown = parts[:SHARES]
+    if rest := sum(share for _, share in parts[SHARES:]):
         shown.append(("others", rest))
     table = Table.grid(padding=(0, 1))
-    table.add_row(Text(title, style="dim"))
+    table.add_row(Text(title, style="dim", no_wrap=True))
     longest = max((share for _, share in shown), default=1.0)
     for name, share in shown:
-        bar = "█" * max(1, round(BAR * share / longest))
-        table.add_row(Text(wording.cut(wording.clean(name), 30)), Text(bar, style="red"), Text(f"{share:.0%}"))
+        named = Text(wording.cut(wording.clean(name), LABEL), no_wrap=True)
+        bar = Text("█" * max(1, round(BAR * share / longest)), style="red", no_wrap=True)
+        table.add_row(named, bar, Text(f"{share:.0%}", no_wrap=True))
     return table
 
 
@@ -158,7 +161,7 @@ def _mail(mail: EmailMessage) -> str:
 
 def agreement_table(report: Report) -> Table:
     """How often Tocsin's label was the author's."""
-    table = Table(title="Tocsin's label against the author's, each text once", title_justify="left")
+    table = Table(title="Tocsin's label against the author's", title_justify="left", caption="each text once")
     table.add_column("language")
     for name in ("texts", "same label", "unsure"):
         table.add_column(name, justify="right")

@@ -26,15 +26,15 @@ DAY = 86_400.0
 BEFORE = DAY
 """For how long the world has gone on by then: what feeds hold at first contact is history."""
 QUIET = 14 * DAY
-AFTER = 2 * DAY
-"""For how long it is known what happens after the quiet weeks and the day in which a crisis begins."""
+PATIENCE = 12 * 3_600.0
+"""Seconds in which a crisis has to be paged."""
 
 BIN = 300.0
-RATES = {"negative": 0.30 / BIN, "neutral": 0.21 / BIN, "positive": 0.21 / BIN}
+RATES = {"negative": 0.32 / BIN, "neutral": 0.20 / BIN, "positive": 0.19 / BIN}
 """Usual mentions of a brand, per second."""
 IRRELEVANT = 0.03 / BIN
 """Posts that use a brand's name in another sense, per second."""
-SWING = 0.4
+SWING = 0.3
 """How much busier than the day's mean the busiest hour is."""
 STEP = 60.0
 """Seconds in which a rate counts as constant."""
@@ -42,7 +42,7 @@ EVENNESS = 3
 """Posts come a little more evenly than by chance alone (1 would be chance: Poisson). With 1, one world in eight has a
 cluster that rightly looks like a crisis: 0.1 false pages a brand and month, but a demo lasts 1.5 brand-months."""
 COPY_AGAIN = 72 * 3_600.0
-SAY_AGAIN = 4 * 3_600.0
+SAY_AGAIN = 3_600.0
 """Seconds until a long (a short) text may stand on the same site again."""
 TRIES = 8
 """Draws before all that could be drawn are looked through."""
@@ -96,11 +96,8 @@ class World:
     crisis: Crisis | None
     posts: Sequence[Post]
     """By time."""
-
-    @property
-    def ends_quiet(self) -> float:
-        """End of the two quiet weeks."""
-        return BEGINS + QUIET
+    ends: float
+    """When a demo of it is over at the latest; a crisis that was not paged by then was missed."""
 
     @cached_property
     def listed(self) -> dict[str, list[tuple[float, Post]]]:
@@ -121,18 +118,19 @@ class World:
         return listed[max(0, end - count) : end][::-1]
 
 
-def build(seed: int, *, calm: bool = False, lasts: float = QUIET + DAY + AFTER) -> World:
+def build(seed: int, *, calm: bool = False, afterwards: float = DAY) -> World:
     """The world that a seed stands for; a calm one is the same without its crisis.
 
     Args:
-        lasts: seconds from `BEGINS` for which posts are made.
+        afterwards: seconds for which it goes on after the latest end of a demo.
     """
     quiet_ends = BEGINS + QUIET
     crisis = None if calm else crises.draw(seed, BRANDS, quiet_ends, quiet_ends + DAY)
-    arrivals = sorted(_arrivals(seed, crisis, BEGINS + lasts), key=lambda a: a.at)
+    ends = quiet_ends + DAY if crisis is None else crisis.begins + PATIENCE
+    arrivals = sorted(_arrivals(seed, crisis, quiet_ends + DAY + PATIENCE + afterwards), key=lambda a: a.at)
     desk = Desk(random.Random(f"{seed}: texts"))
     posts = [post for arrival in arrivals if (post := desk.publish(arrival)) is not None]
-    return World(seed, crisis, posts)
+    return World(seed, crisis, posts, ends)
 
 
 def day_shape(at: float) -> float:

@@ -130,7 +130,14 @@ def _engine(url: str, threads: int) -> Engine:
     return engine
 
 
+TROUBLES = ("08", "25", "40", "53", "55", "57", "58")
+"""Classes of SQLSTATE that speak of the server, not of the statement (PostgreSQL, appendix A): connection, read-only
+transaction, rollback (deadlock, serialization), resources (disk full), lock, intervention, system."""
+
+
 def _of_the_database(fault: DBAPIError) -> bool:
+    if (code := getattr(fault.orig, "sqlstate", None)) is not None:
+        return str(code)[:2] in TROUBLES
     said = str(fault.orig).lower()
     return any(
         word in said

@@ -6,6 +6,9 @@ import msgspec
 
 from services.runtime.broker import DEAD, Batch, Incoming, Log, Outgoing
 
+LONGEST = 700_000
+"""Bytes of a record that are kept: base64 adds a third, and the log takes 1,000,000."""
+
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One record that could not be processed."""
@@ -15,7 +18,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     key: bytes | None
     value: bytes
-    """As it was; base64 on the wire."""
+    """As it was; base64 on the wire. Of a record that would not fit again, the first `LONGEST` bytes."""
+    size: int = 0
+    """Bytes of the whole record."""
     stamp: float
     cause: str
 
@@ -27,7 +32,8 @@ def letter(batch: Batch, record: Incoming, cause: str) -> DeadLetter:
         partition=batch.partition,
         offset=record.offset,
         key=record.key,
-        value=record.value,
+        value=record.value[:LONGEST],
+        size=len(record.value),
         stamp=record.stamp,
         cause=cause,
     )

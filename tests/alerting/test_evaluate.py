@@ -52,8 +52,8 @@ class World:
         for one in [m for m in self.waiting if m.mention.source in polled]:
             self.waiting.remove(one)
             self.account.count(one, True, self.account.late(one))
-        self.account.hear(Progress(collector="c", at=end, path=0, paths=1))
-        self.account.answered(polls)
+        told, _ = self.account.hear(Progress(collector="c", at=end, polls=polls, path=0, paths=1))
+        self.account.answered(told)
         watch = self.account.watches.get("Kometa")
         if watch is None:
             return None
@@ -97,6 +97,7 @@ def test_a_source_that_is_silent_for_hours_and_then_answers_for_them_is_no_crisi
 def test_partly_seen_bins_are_judged_again_when_their_sources_answer():
     world = World()
     now = world.quiet(START, 5 * 288, every=1)
+    world.publish(now + 10, "b")
     world.bin(now, polled=("a",))
     watch = world.account.watches["Kometa"]
     seen = exposure(np.array([now]), watch.services.values())
@@ -154,8 +155,8 @@ def test_the_clock_waits_for_every_path_of_every_collector_and_for_nobody_who_le
     assert account.clock is None
     account.hear(Progress(collector="y", at=900, path=1, paths=2))
     assert account.clock == 300
-    assert not account.hear(Progress(collector="x", at=900, path=0, paths=2, leaving=True))
-    assert account.hear(Progress(collector="x", at=900, path=1, paths=2, leaving=True))
+    assert account.hear(Progress(collector="x", at=900, path=0, paths=2, leaving=True)) == ([], False)
+    assert account.hear(Progress(collector="x", at=900, path=1, paths=2, leaving=True)) == ([], True)
     assert account.clock == 900
 
 
@@ -164,3 +165,12 @@ def test_a_collectors_clock_never_goes_back():
     for at in (600, 300, 900, 0):
         account.hear(Progress(collector="x", at=at, path=0, paths=1))
     assert account.clock == 900
+
+
+def test_polls_settle_nothing_before_every_path_has_told_of_them():
+    account = Account(0, frozenset({"Kometa"}))
+    poll = Poll(source="a", at=100, answered=True)
+    assert account.hear(Progress(collector="x", at=120, polls=(poll,), path=0, paths=2)) == ([], False)
+    assert account.hear(Progress(collector="x", at=120, polls=(poll,), path=1, paths=2)) == ([poll], False)
+    assert account.hear(Progress(collector="x", at=180, path=0, paths=2)) == ([], False)
+    assert account.waiting == {}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from rich.console import Console
 from alerting.channel import Page, Quote
 from alerting.incident import Evidence, Incident
 from services.demo import config
+from services.demo.play import Options, play
 from services.demo.report import Agreement, Found, Report
 from services.demo.screen import Screen, page_panel, picture, verdict
 from services.demo.world import BEGINS, World, build
 from services.runtime.settings import load
 
-LONGEST = 300
+LONGEST = 900
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,23 @@ def test_without_a_terminal_there_is_no_progress_bar() -> None:
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 
 
+@pytest.mark.asyncio
+async def test_two_quiet_hours_of_it(world: World) -> None:
+    """All of Tocsin on the clock that jumps: what the world has published by then is read and judged, nobody is paged."""
+    short = replace(build(1, calm=True), ends=BEGINS + 2 * 3_600)
+    told: list[Report] = []
+    console = Console(file=StringIO(), width=100)
+    outcome = await play(short, Options(), Screen(console), told.append)
+    assert told == [outcome]
+    assert outcome.good
+    assert short.ends - 3_600 < outcome.demo_ended <= short.ends
+    published = sum(len(p.text.labels) for p in short.posts if BEGINS < p.at < BEGINS + 3_600)
+    assert outcome.found.mentions >= published > 10
+    assert outcome.found.history > 50
+    assert "No false page" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.soak
 def test_the_whole_demo(tmp_path: Path) -> None:
     outcome = tmp_path / "demo.json"
     done = subprocess.run(

@@ -93,7 +93,7 @@ def test_a_crisis_has_its_size(seed: int) -> None:
     assert world.crisis is not None
     begin = world.crisis.begins + 3.5 * 3_600
     counts = counted(world, begin, begin + 6 * 3_600)
-    usual = sum(0.3 * worlds.day_shape(begin + at) for at in range(0, 6 * 3_600, 300))
+    usual = sum(worlds.RATES["negative"] * BIN * worlds.day_shape(begin + at) for at in range(0, 6 * 3_600, 300))
     observed = counts[world.crisis.brand, "negative"]
     assert world.crisis.size * 0.7 <= observed / usual <= world.crisis.size * 1.3
 
