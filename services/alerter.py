@@ -219,10 +219,10 @@ class Alerter:
             return
         midnight = clock // archive.DAY * archive.DAY
         for brand, watch in list(account.watches.items()):
-            if account.judged < midnight:
-                self._weigh(connection, watch, midnight)
             if frozenset(evidence(watch.services, clock)) != watch.counted and watch.counted:
                 watch = self._again(connection, account, brand)  # noqa: PLW2901 - it takes the place of the old one
+            if account.judged < midnight:
+                self._weigh(connection, watch, midnight)
             sealed = watch.sealed
             judgement = evaluate(watch, clock, self._detector)
             self._store(connection, watch, judgement, sealed)

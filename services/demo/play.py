@@ -114,13 +114,14 @@ def room() -> Iterator[Path]:
 @contextmanager
 def logs_in(file: Path) -> Iterator[None]:
     """Tocsin's own log lines go into a file."""
+    handlers = logging.getLogger().handlers
     with file.open("w", encoding="utf-8") as stream:
         _log_to(stream)
         try:
             yield
         finally:
             structlog.reset_defaults()
-            logging.getLogger().handlers = []
+            logging.getLogger().handlers = handlers
 
 
 def _log_to(stream: TextIO) -> None:

@@ -55,20 +55,17 @@ def read(connection: Connection, world: World) -> Found:
     mentions = connection.execute(select(func.count()).select_from(t.mention)).scalar() or 0
     snapshots = connection.execute(select(t.incident.c.snapshot).order_by(t.incident.c.opened)).scalars()
     incidents = [msgspec.convert(snapshot, Incident) for snapshot in snapshots]
-    delivered = (
-        connection.execute(
-            select(t.outbox.c.incident, func.min(t.outbox.c.settled))
-            .where(t.outbox.c.state == "delivered", t.outbox.c.key.like("%-page"))
-            .group_by(t.outbox.c.incident)
-        )
-        .tuples()
-        .all()
+    delivered = connection.execute(
+        select(t.outbox.c.incident, func.min(t.outbox.c.settled))
+        .where(t.outbox.c.state == "delivered", t.outbox.c.key.like("%-page"))
+        .group_by(t.outbox.c.incident)
     )
+    paged_at: dict[str, float] = {incident: at for incident, at in delivered}  # noqa: C416 - rows are no tuples to mypy
     page = None
     if incidents:
         first = select(t.outbox.c.page).where(t.outbox.c.incident == incidents[-1].id).order_by(t.outbox.c.id).limit(1)
         page = msgspec.convert(connection.execute(first).scalar(), Page)
-    return Found(mentions - history, history, incidents, dict(delivered), page, agreement(connection, world.posts))
+    return Found(mentions - history, history, incidents, paged_at, page, agreement(connection, world.posts))
 
 
 def agreement(connection: Connection, posts: Sequence[Post]) -> dict[str, Agreement]:

@@ -132,11 +132,11 @@ async def polled(world: World, times: int) -> None:
     await comes_true(are_counted)
 
 
-async def told(world: World, times: int) -> list[list[Progress]]:
-    """Progress, once every partition has it so often."""
+async def told(world: World, at: float) -> list[list[Progress]]:
+    """Progress, once every partition has heard of this time; on a slow machine some may come between."""
 
     async def is_there() -> bool:
-        return min(map(len, await world.progress())) >= times
+        return all(any(progress.at == at for progress in lane) for lane in await world.progress())
 
     await comes_true(is_there)
     return await world.progress()
@@ -150,19 +150,18 @@ async def test_progress_comes_to_every_partition_after_the_mentions_of_its_polls
     async with world.collecting(feed.url):
         await polled(world, 1)
         await world.clock.move_to(FIRST_END)
-        lanes = await told(world, 2)
+        lanes = await told(world, FIRST_END)
     assert lanes[0] == lanes[1] == lanes[2]
-    start, end = lanes[0][:2]
-    assert (start.at, start.polls, start.collector) == (NOW, (), "a")
-    assert end.at == FIRST_END
-    (poll,) = end.polls
+    assert (lanes[0][0].at, lanes[0][0].polls, lanes[0][0].collector) == (NOW, (), "a")
+    ((poll,),) = [progress.polls for progress in lanes[0] if progress.polls]
     assert (poll.at, poll.answered, poll.reason, poll.items) == (NOW, True, "new", 20)
     assert poll.brands == ()  # all of them
     assert len(await world.mentions()) == 40
     for lane in await world.records():
-        kinds = [type(record) for record in lane]
-        assert kinds == [Progress, *[Mention] * (len(lane) - 2), Progress]
-        assert len(lane) > 2, "nothing went into this partition: the order says nothing"
+        tells = next(place for place, record in enumerate(lane) if isinstance(record, Progress) and record.polls)
+        mentions = [place for place, record in enumerate(lane) if isinstance(record, Mention)]
+        assert mentions, "nothing went into this partition: the order says nothing"
+        assert mentions[-1] < tells
 
 
 @pytest.mark.asyncio
@@ -171,10 +170,10 @@ async def test_the_end_of_every_bin_is_told(world: World):
         await polled(world, 1)
         for number in range(4):
             await world.clock.move_to(FIRST_END + number * BIN_SECONDS)
-            await told(world, number + 2)
+            await told(world, FIRST_END + number * BIN_SECONDS)
     ends = [FIRST_END + number * BIN_SECONDS for number in range(4)]
     for lane in await world.progress():
-        assert [progress.at for progress in lane][: len(ends) + 1] == [NOW, *ends]
+        assert list(dict.fromkeys(progress.at for progress in lane)) == [NOW, *ends]
 
 
 @pytest.mark.asyncio
@@ -182,7 +181,7 @@ async def test_what_was_polled_is_told_at_a_stop(world: World):
     async with world.collecting(FeedOnline(world.server).url):
         await polled(world, 1)
     for lane in await world.progress():
-        assert [len(progress.polls) for progress in lane] == [0, 1]
+        assert sum(len(progress.polls) for progress in lane) == 1
 
 
 @pytest.mark.asyncio

@@ -116,7 +116,7 @@ def test_without_a_terminal_there_is_no_progress_bar() -> None:
 
 
 @pytest.mark.asyncio
-async def test_two_quiet_hours_of_it(world: World) -> None:
+async def test_two_quiet_hours_of_it() -> None:
     """All of Tocsin on the clock that jumps: what the world has published by then is read and judged, nobody is paged."""
     short = replace(build(1, calm=True), ends=BEGINS + 2 * 3_600)
     told: list[Report] = []
