@@ -5,12 +5,13 @@ import heapq
 import itertools
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 TURNS = 12
 """Turns of the event loop in which nothing may be going on: whoever was woken needs some to get to work."""
-LOOK_SECONDS = 0.001
-"""How long to wait before looking again whether everything is done."""
+LOOK_SECONDS = 0.02
+"""How long to wait at most before looking again whether everything is done."""
 
 
 class VirtualClock:
@@ -27,6 +28,8 @@ class VirtualClock:
         self._numbers = itertools.count()
         self._woken: set[asyncio.Task[Any]] = set()
         self._ahead: float | None = None
+        self.changed = asyncio.Event()
+        """Set by whoever comes to rest: it may be time to go on."""
 
     def now(self) -> float:
         """Seconds since the epoch, UTC, in the demo world."""
@@ -43,6 +46,7 @@ class VirtualClock:
                 continue
             woken = asyncio.get_running_loop().create_future()
             heapq.heappush(self._sleepers, (when, next(self._numbers), woken, task))
+            self.changed.set()
             await woken
 
     @property
@@ -97,13 +101,15 @@ async def drive(clock: VirtualClock, busy: Callable[[], Awaitable[bool]], after:
 async def settle(clock: VirtualClock, busy: Callable[[], Awaitable[bool]]) -> None:
     """Return when nothing is in flight and somebody is waiting for a later time."""
     while True:
+        clock.changed.clear()
         if await _done(clock, busy):
             for _ in range(TURNS):
                 await asyncio.sleep(0)
             if await _done(clock, busy):
                 return
-        else:
-            await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await clock.changed.wait()
 
 
 async def _done(clock: VirtualClock, busy: Callable[[], Awaitable[bool]]) -> bool:

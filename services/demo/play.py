@@ -26,7 +26,7 @@ from services.demo.receivers import Inbox
 from services.demo.report import Report
 from services.demo.screen import Screen, picture
 from services.demo.server import PREFERRED, Site, address, listen, serve_http, serve_smtp
-from services.demo.watched import WatchedLog
+from services.demo.watched import WatchedLifecycle, WatchedLog
 from services.demo.world import BEGINS, World
 from services.metrics import Metrics
 from services.run import STAGES, run
@@ -174,9 +174,9 @@ class Inside:
 async def at_work(settings: Settings, clock: VirtualClock, options: Options) -> AsyncIterator[Inside]:
     """Tocsin with all its stages; drained when the block is left."""
     prefix = f"demo-{secrets.token_hex(4)}-" if options.kafka else ""
-    log = WatchedLog(await open_log(settings.log, clock, name="demo"), prefix)
+    log = WatchedLog(await open_log(settings.log, clock, name="demo"), clock.changed, prefix)
     database = Database(settings.database.url)
-    lifecycle = Lifecycle(*STAGES)
+    lifecycle = WatchedLifecycle(clock.changed, *STAGES)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(

@@ -1,22 +1,26 @@
-"""A log that knows without asking what is still on its way, and keeps its topics apart from those of others."""
+"""A log and a lifecycle that tell when something has been done; the log knows without asking what is on its way."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from services.runtime.broker import Batch, Log, LogUnavailable, Outgoing, Starts, Subscription
+from services.runtime.lifecycle import Lifecycle
 
 
 class WatchedLog(Log):
-    """Passes everything on to another log, and counts.
+    """Passes everything on to another log, counts, and keeps its topics apart from those of others.
 
     Args:
         log: the real one, freshly made topics in it.
+        changed: set whenever a group has done something.
         prefix: put before topics and groups.
     """
 
-    def __init__(self, log: Log, prefix: str = "") -> None:
+    def __init__(self, log: Log, changed: asyncio.Event, prefix: str = "") -> None:
         self._log = log
+        self._changed = changed
         self._prefix = prefix
         self._published: Counter[str] = Counter()
         self._done: dict[tuple[str, str], Counter[int]] = {}
@@ -43,7 +47,8 @@ class WatchedLog(Log):
     async def subscribe(self, topic: str, group: str, starts: Starts | None = None) -> AsyncIterator[Subscription]:
         """Join a group."""
         async with self._log.subscribe(self._prefix + topic, self._prefix + group, starts) as subscription:
-            yield _WatchedSubscription(subscription, topic, self._done.setdefault((topic, group), Counter()))
+            done = self._done.setdefault((topic, group), Counter())
+            yield _WatchedSubscription(subscription, topic, done, self._changed)
 
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Batch:
         """Outside of any group."""
@@ -61,10 +66,11 @@ class WatchedLog(Log):
 
 
 class _WatchedSubscription(Subscription):
-    def __init__(self, subscription: Subscription, topic: str, done: Counter[int]) -> None:
+    def __init__(self, subscription: Subscription, topic: str, done: Counter[int], changed: asyncio.Event) -> None:
         self._subscription = subscription
         self._topic = topic
         self._done = done
+        self._changed = changed
 
     async def batches(self) -> AsyncIterator[Batch]:
         async for batch in self._subscription.batches():
@@ -73,3 +79,21 @@ class _WatchedSubscription(Subscription):
     async def commit(self, partition: int, next_offset: int) -> None:
         await self._subscription.commit(partition, next_offset)
         self._done[partition] = max(self._done[partition], next_offset)
+        self._changed.set()
+
+
+class WatchedLifecycle(Lifecycle):
+    """Tells whenever something is no longer in hand, too."""
+
+    def __init__(self, changed: asyncio.Event, *stages: str) -> None:
+        super().__init__(*stages)
+        self._changed = changed
+
+    @contextmanager
+    def hold(self, what: str) -> Iterator[None]:
+        """Something is in hand until the block is left."""
+        try:
+            with super().hold(what):
+                yield
+        finally:
+            self._changed.set()
