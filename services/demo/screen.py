@@ -21,7 +21,7 @@ from services.demo.config import Addresses
 from services.demo.feeds import FEEDS
 from services.demo.receivers import Inbox, Received
 from services.demo.report import Report
-from services.demo.world import BEGINS, BRANDS, World
+from services.demo.world import BEGINS, BRANDS, DAY, World
 
 BAR, LABEL = 14, 14
 """Characters of the longest bar, and of the longest name beside one."""
@@ -43,6 +43,7 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
+        self._day = BEGINS // DAY
 
     def world(self, world: World, base: str) -> None:
         """What is about to be watched."""
@@ -58,12 +59,18 @@ class Screen:
     def progress(self, end: float) -> Iterator[Told]:
         """A bar over the demo's time, up to `end` at most."""
         if not self.console.is_terminal:
-            yield lambda now: None
+            yield self._daily
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(moment(BEGINS), total=end - BEGINS)
             yield lambda now: progress.update(task, completed=now - BEGINS, description=moment(now))
+
+    def _daily(self, now: float) -> None:
+        """A line for each day, where no bar can be shown."""
+        if now // DAY > self._day:
+            self._day = now // DAY
+            self._say(f"{moment(now)} ...")
 
     def outcome(self, report: Report, inbox: Inbox, sources: Mapping[str, str]) -> None:
         """The page, who has received it, how the labels agree, and the verdict."""

@@ -154,6 +154,8 @@ async def _run(place: Place, database_url: str, brands: list[str], point: Point 
     await asyncio.sleep(0.1)  # what stopped a zombie writes comes after its wake-up
     task.cancel()
     watching.close()
-    await asyncio.gather(task, return_exceptions=True)
+    (ending,) = await asyncio.gather(task, return_exceptions=True)
     await log.close()
     database.close()
+    if isinstance(ending, Exception):
+        raise ending
