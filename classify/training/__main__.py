@@ -1,6 +1,5 @@
 """`python -m classify.training`: from the data to the shipped artefact, one stage after the other, resumable."""
 
-import itertools
 import json
 import os
 from collections import Counter
@@ -13,7 +12,6 @@ from classify.training import sets
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 HOME = Path(os.environ.get("TOCSIN_TRAINING", Path.home() / ".cache" / "tocsin" / "training"))
-LAYERS = [0, 2, 4, 7, 9, 11]
 LANGUAGES = (
     "pl", "ru", "tr", "en", "de", "fr", "es", "it", "pt", "nl", "uk", "cs", "sk", "ro", "hu", "sr", "bg", "el", "sv",
     "no", "da", "fi", "ar", "he", "fa", "hi", "id", "vi", "th", "ko", "ja", "zh",
@@ -51,58 +49,43 @@ def vocabulary(
 
 
 @app.command()
-def general(
+def train(
     base: Annotated[str, typer.Option(help="Checkpoint to begin with.")],
     data: Data,
+    name: Annotated[str, typer.Option(help="Folder of this run, under TOCSIN_TRAINING.")] = "judge",
     seed: Seed = 1,
-    name: str = "general",
-    rate: float = 1.2e-4,
+    layers: Annotated[str, typer.Option(help="Layers of the base to keep, the first is 0.")] = "0-11",
+    rate: Annotated[float, typer.Option(help="Highest learning rate of the encoder.")] = 1e-4,
+    own_times: Annotated[int, typer.Option(help="How often each mention of our own is seen.")] = 3,
+    beside: Annotated[float, typer.Option(help="Share of targets named beside the text, not marked in it.")] = 0.15,
 ) -> None:
-    """First stage: the public sets."""
+    """Fine-tune the encoder and its three heads; run it again to go on where it stopped."""
     from classify.encode import load_tokenizer
     from classify.training.network import from_base
     from classify.training.train import fit, prepare
 
     folder = HOME / name
     folder.mkdir(parents=True, exist_ok=True)
-    train, _ = sets.public(data, seed)
-    typer.echo(f"{len(train)} rows")
-    judge = from_base(base, json.loads((HOME / "rows.json").read_text()), LAYERS)
-    fit(judge, prepare(load_tokenizer(HOME / "tokenizer.json.gz"), train), folder, epochs=1, rate=rate, seed=seed)
-
-
-@app.command()
-def brands(
-    data: Data,
-    seed: Seed = 1,
-    begin: str = "general",
-    name: str = "brands",
-    epochs: int = 3,
-    replay: Annotated[
-        int, typer.Option(help="Rows of the public sets that go along, so that they are not forgotten.")
-    ] = 9_000,
-    rate: float = 7e-5,
-) -> None:
-    """Second stage: our own mentions of brands, with some rows of the first stage."""
-    from classify.encode import load_tokenizer
-    from classify.training.network import load
-    from classify.training.train import fit, prepare
-
-    folder = HOME / name
-    folder.mkdir(parents=True, exist_ok=True)
-    mentions, _ = sets.own()
-    old, _ = sets.public(data, seed)
-    rows = mentions * epochs + list(itertools.islice(old[:: max(1, len(old) // replay)], replay))
-    typer.echo(f"{len(mentions)} own mentions {epochs} times, {len(rows)} rows in all")
-    judge = load(HOME / begin / "model.pt")
+    rows = sets.mixed(data, seed, own_times, beside)
+    typer.echo(f"{len(rows)} rows")
+    judge = from_base(base, json.loads((HOME / "rows.json").read_text()), numbers(layers))
     fit(judge, prepare(load_tokenizer(HOME / "tokenizer.json.gz"), rows), folder, epochs=1, rate=rate, seed=seed)
+
+
+def numbers(ranges: str) -> list[int]:
+    """`0-3,7` -> [0, 1, 2, 3, 7]."""
+    out: list[int] = []
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        out += range(int(first), int(last or first) + 1)
+    return out
 
 
 @app.command()
 def ship(
     data: Data,
     version: Annotated[str, typer.Option(help="Version of the artefact.")],
-    begin: str = "brands",
+    begin: Annotated[str, typer.Option(help="Name of the run to ship.")] = "judge",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("classify/bundle"),
 ) -> None:
     """Export, quantise, calibrate on held-back rows, write the artefact."""

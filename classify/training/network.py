@@ -1,4 +1,4 @@
-"""The network: an encoder with two heads, the mood of the whole text and the judgement about the marked target."""
+"""The network: an encoder with three heads: mood of the whole text, judgement about the target, kind of complaint."""
 
 from pathlib import Path
 
@@ -6,27 +6,41 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertModel
 
+from classify.training.sets import KINDS, LABELS
+
 DROPOUT = 0.1
 
 
 class Judge(nn.Module):
-    """token numbers [B, T], target mask [B, T], lengths -> logits [B, 3] of the text, [B, 3] of the target."""
+    """token numbers [B, T], target mask [B, T], attention mask [B, T] -> logits of text, target [B, 3], kind [B, 7].
+
+    Tokens of the target carry the second of BERT's two token types, so every layer knows whom the question is about.
+    The judgement about the target is the mood of the text plus a correction: a language that has no texts with targets
+    to learn from falls back on the mood, not on chance.
+    """
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.encoder = BertModel(config, add_pooling_layer=False)
         width = config.hidden_size
-        self.text_head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 3))
-        self.target_head = nn.Sequential(
-            nn.Dropout(DROPOUT), nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, 3)
-        )
+        self.text_head = head(width, len(LABELS))
+        self.target_head = head(2 * width, len(LABELS))
+        self.kind_head = head(2 * width, len(KINDS))
 
-    def forward(self, ids: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """`mask` is 1 where there is a token; without it every place holds one (so the exported graph needs none)."""
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = self.encoder(input_ids=ids, attention_mask=mask, token_type_ids=target.long()).last_hidden_state
         every = torch.ones_like(target) if mask is None else mask.to(target.dtype)
-        text = mean(hidden, every)
-        return self.text_head(text), self.target_head(torch.cat([mean(hidden, target), text], dim=-1))
+        whole = mean(hidden, every)
+        both = torch.cat([mean(hidden, target), whole], dim=-1)
+        text = self.text_head(whole)
+        return text, text + self.target_head(both), self.kind_head(both)
+
+
+def head(width: int, classes: int) -> nn.Sequential:
+    """One hidden layer on top of pooled features."""
+    hidden = 384
+    return nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, classes))
 
 
 def mean(hidden: Tensor, weights: Tensor) -> Tensor:
@@ -51,6 +65,12 @@ def from_base(base: str, rows: list[int], layers: list[int]) -> Judge:
         wanted[name] = state[".".join(parts)]
     wanted["embeddings.word_embeddings.weight"] = wanted["embeddings.word_embeddings.weight"][rows]
     judge.encoder.load_state_dict(wanted)
+    with torch.no_grad():
+        types = judge.encoder.embeddings.token_type_embeddings.weight
+        types[1] = types[0]
+        last = judge.target_head[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(0.1)
     judge.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
     return judge
 

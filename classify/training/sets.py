@@ -6,10 +6,12 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LABELS = ("negative", "neutral", "positive")
+KINDS = ("product", "service", "delivery", "price", "safety", "employer", "other")
+"""Kinds of complaint; only negative mentions of our own have one."""
 OWN = Path(__file__).parent / "mentions"
 HELD_BACK = 0.05
 """Share of each public set on which nothing is trained: temperatures and thresholds are chosen there."""
@@ -27,33 +29,35 @@ class Row:
     span: tuple[int, int] | None
     beside: str | None
     source: str
+    kind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A public set: the beginning of its file names, and how many of its rows are drawn."""
+    """A public set: the beginning of its file names, how many of its rows are drawn, and how often each is seen."""
 
     name: str
     rows: int
+    times: int = 1
 
 
 RECIPE = (
-    Share("umsab_xlmt.train", 14_700),
+    Share("umsab_xlmt.train", 14_700, 2),
     Share("absa_semeval2016.train", 9_000),
-    Share("en_mams_atsa.train", 3_500),
-    Share("en_newsmtsc.train", 6_500),
+    Share("en_mams_atsa.train", 3_000),
+    Share("en_newsmtsc.train", 8_000),
     Share("en_semeval2014_task4.train", 2_500),
-    Share("en_twitter_dong2014.train", 4_000),
-    Share("en_semeval2017_task4_ce_topics", 4_000),
-    Share("ru_rusentne2023.train", 3_700),
-    Share("pl_polemo1_wccrs.train", 5_000),
-    Share("tr_movie_reviews.train80", 3_500),
+    Share("en_twitter_dong2014.train", 5_000),
+    Share("en_semeval2017_task4_ce_topics", 5_000),
+    Share("ru_rusentne2023.train", 3_000),
+    Share("pl_polemo1_wccrs.train", 6_000),
+    Share("tr_movie_reviews.train80", 3_000),
     Share("hu_husst.train90", 2_000),
-    Share("id_indonlu.train", 2_500),
+    Share("id_indonlu.train", 2_000),
     Share("ko_naver.train80", 2_000),
-    Share("no_norec_sentence.train", 2_500),
+    Share("no_norec_sentence.train", 2_000),
     Share("th_wisesight.train", 2_500),
-    Share("vi_uit_vsfc.train", 2_000),
+    Share("vi_uit_vsfc.train", 1_000),
 )
 
 
@@ -98,7 +102,7 @@ def public(folder: Path, seed: int, recipe: tuple[Share, ...] = RECIPE) -> tuple
         for path in sorted(folder.glob(f"{share.name}*.jsonl.gz")):
             for identity, row in read_set(path):
                 (back if held_back(path.name, identity) else rows).append(row)
-        train += draw(rows, share.rows, random.Random(f"{seed}{share.name}"))
+        train += draw(rows, share.rows, random.Random(f"{seed}{share.name}")) * share.times
     return train, back
 
 
@@ -140,12 +144,42 @@ def own() -> tuple[list[Row], list[Row]]:
                 (at, at + len(raw["target"])),
                 None,
                 "own",
+                KINDS.index(raw["kind"]) if raw["kind"] else None,
             )
             if raw["brand"] in kept_aside:
                 aside.append(row)
             elif raw["text"] not in texts_aside:
                 train.append(row)
     return train, aside
+
+
+_LATIN = dict(zip(
+    "абвгдезийклмнопрстуфхъыьэіїєґђјљњћџ", ["a", "b", "v", "g", "d", "e", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u", "f", "h", "", "y", "", "e", "i", "yi", "ye", "g", "dj", "j", "lj", "nj", "c", "dz"],
+    strict=True)) | {"ё": "e", "ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "yu", "я": "ya"}  # fmt: skip
+
+
+def latin(name: str) -> str:
+    """A name in Cyrillic letters as people type it in Latin ones; others stay as they are."""
+    return "".join(_LATIN.get(c.lower(), c) for c in name)
+
+
+def named_beside(row: Row, chance: random.Random) -> Row:
+    """The same question with the target named beside the text, not marked in it: as for a brand that stands there in
+    another alphabet or by a nickname that nobody configured."""
+    if row.span is None:
+        return row
+    name = row.text[slice(*row.span)]
+    return replace(row, span=None, beside=latin(name) if chance.random() < 0.5 else name)
+
+
+def mixed(folder: Path, seed: int, own_times: int, beside: float) -> list[Row]:
+    """What one training sees: the public sets by the recipe and our own mentions `own_times`, in random order; of the
+    questions about a target a share names it beside the text."""
+    chance = random.Random(seed)
+    rows, _ = public(folder, seed)
+    rows += own()[0] * own_times
+    chance.shuffle(rows)
+    return [named_beside(row, chance) if chance.random() < beside else row for row in rows]
 
 
 def brands_aside(raws: list[dict[str, str]]) -> set[str]:

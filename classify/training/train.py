@@ -20,6 +20,9 @@ from classify.training.sets import Row
 CHECKPOINT_SECONDS = 240
 TOKENS_A_BATCH = 1_600
 TRAINING_LIMIT = 96
+KIND_WEIGHT = 0.3
+IGNORED = -100
+"""Stands for "no kind known"; PyTorch's own number for a row that is left out of a loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,17 @@ class Example:
     encoded: Encoded
     label: int
     about_target: bool
-    weight: float
+    kind: int | None
 
 
-def prepare(tokenizer: Tokenizer, rows: Sequence[Row], own_weight: float = 1.0) -> list[Example]:
+def prepare(tokenizer: Tokenizer, rows: Sequence[Row]) -> list[Example]:
     """Rows -> examples; those without a target train the head of the whole text."""
     return [
         Example(
             encode(tokenizer, row.text, [row.span] if row.span else [], row.beside, TRAINING_LIMIT),
             row.label,
             row.span is not None or row.beside is not None,
-            own_weight if row.source == "own" else 1.0,
+            row.kind,
         )
         for row in rows
     ]
@@ -77,16 +80,17 @@ def tensors(batch: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def loss_of(judge: Judge, batch: Sequence[Example]) -> Tensor:
-    """Cross-entropy with smoothed labels, each row through the head that it has a label for."""
-    text, target = judge(*tensors(batch))
+    """Cross-entropy with smoothed labels, each row through the head that it has a label for; where the kind of a
+    complaint is known, that of the kind goes along with a smaller weight."""
+    text, target, kind = judge(*tensors(batch))
     about = torch.tensor([e.about_target for e in batch])[:, None]
-    losses = functional.cross_entropy(
-        torch.where(about, target, text),
-        torch.tensor([e.label for e in batch]),
-        label_smoothing=0.05,
-        reduction="none",
-    )
-    return (losses * torch.tensor([e.weight for e in batch])).mean()
+    labels = torch.tensor([e.label for e in batch])
+    loss = functional.cross_entropy(torch.where(about, target, text), labels, label_smoothing=0.05)
+    kinds = torch.tensor([IGNORED if e.kind is None else e.kind for e in batch])
+    known = (kinds != IGNORED).sum()
+    if known:
+        loss = loss + KIND_WEIGHT * functional.cross_entropy(kind, kinds, ignore_index=IGNORED) * known / len(batch)
+    return loss
 
 
 def fit(judge: Judge, examples: Sequence[Example], folder: Path, *, epochs: int, rate: float, seed: int) -> Judge:
@@ -96,7 +100,9 @@ def fit(judge: Judge, examples: Sequence[Example], folder: Path, *, epochs: int,
     plan = [batch for _ in range(epochs) for batch in batches(examples, chance)]
     heads = [p for n, p in judge.named_parameters() if "head" in n]
     body = [p for n, p in judge.named_parameters() if "head" not in n and p.requires_grad]
-    optimizer = torch.optim.AdamW([{"params": body, "lr": rate}, {"params": heads, "lr": rate * 5}], weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        [{"params": body, "lr": rate}, {"params": heads, "lr": rate * 5}], weight_decay=0.01, fused=True
+    )
     warm = max(1, len(plan) // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (len(plan) - step) / (len(plan) - warm + 1)))

@@ -21,6 +21,7 @@ class Bookkeeping(RuleBasedStateMachine):
         super().__init__()
         self.positions = Positions()
         self.model: dict[int, tuple[int, int] | None] = {}
+        self.loop = asyncio.Runner()
 
     @rule(partition=PARTITIONS)
     def assign(self, partition: int) -> None:
@@ -54,13 +55,16 @@ class Bookkeeping(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(partition=PARTITIONS)
     def lose(self, partition: int) -> None:
-        asyncio.run(self.positions.let_go({partition}, 0))
+        self.loop.run(self.positions.let_go({partition}, 0))
         self.model.pop(partition, None)
 
     @invariant()
     def reads_what_is_open(self) -> None:
         assert self.positions.owned == self.model.keys()
         assert self.positions.readable() == {p: known[1] for p, known in self.model.items() if known is not None}
+
+    def teardown(self) -> None:
+        self.loop.close()
 
 
 TestBookkeeping = Bookkeeping.TestCase
