@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, and_, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerting import tables as t
@@ -206,6 +206,11 @@ def add_sightings(connection: Connection, scored: Sequence[ScoredMention]) -> No
     rows = {(s.mention.id, s.mention.source): s.mention.collected for s in scored}
     for part in _parts([{"mention": m, "source": s, "at": at} for (m, s), at in rows.items()]):
         connection.execute(upserting(connection, t.sighting).on_conflict_do_nothing(), part)
+
+
+def forget_polls(connection: Connection, partition: int, before: float) -> None:
+    """Drop the polls from before a time: no judgement is derived from them any more."""
+    connection.execute(delete(t.poll).where(t.poll.c.partition == partition, t.poll.c.at < before))
 
 
 def add_polls(connection: Connection, partition: int, polls: Sequence[Poll]) -> None:

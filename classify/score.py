@@ -18,7 +18,7 @@ class Scorer:
         self._languages = languages
 
     def score(self, mentions: Sequence[Mention]) -> list[ScoredMention]:
-        """One result for each mention, in order. A language that was not promised is `unsure`."""
+        """One result for each mention, in order; `unsure` where it is in no language, or no script, that was promised."""
         answers = self.model.answer([Question(m.scored_text, m.names) for m in mentions])
         out = []
         for mention, answer in zip(mentions, answers, strict=True):

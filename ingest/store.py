@@ -89,12 +89,6 @@ def release_all(connection: Connection, owner: str) -> int:
     ).rowcount
 
 
-def load_state(connection: Connection, identity: str) -> SourceState | None:
-    """What is remembered of a source, without taking it."""
-    row = connection.execute(select(*_STATE).where(source.c.id == identity)).one_or_none()
-    return SourceState(**row._mapping) if row else None
-
-
 def load_seen(connection: Connection, identity: str, posts: Collection[str]) -> dict[str, Seen]:
     """Those of the posts that this source has shown before."""
     columns = select(seen.c.post, seen.c.hash, seen.c.revision, seen.c.history).where(seen.c.source == identity)

@@ -5,7 +5,7 @@ The consumer group suggests who reads a partition, the database decides: see `al
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -96,6 +96,12 @@ class Alerter:
                 self._show(held.account.watches.get(brand) or fresh(brand, 0.0), held.account.judged)
             self._metrics.clock.labels(one.partition).set(held.account.judged)
         return {one.partition: self._held[one.partition].next_offset for one in assigned}
+
+    def lost(self, partitions: Collection[int]) -> None:
+        """Another alerter reads these now: forget what is held of them, show no numbers of theirs."""
+        for partition in partitions:
+            self._held.pop(partition, None)
+        self._metrics.forget("alerter", partitions)
 
     async def step(self, batch: Batch, read: Read) -> Done:
         """Everything that follows from a batch, in one transaction; after a failure the partition is forgotten."""
@@ -218,6 +224,8 @@ class Alerter:
         if clock is None or bin_start(clock) <= account.judged:
             return
         midnight = clock // archive.DAY * archive.DAY
+        if account.judged < midnight:
+            archive.forget_polls(connection, account.partition, midnight - LOOKS_BACK)
         for brand, watch in list(account.watches.items()):
             if frozenset(evidence(watch.services, clock)) != watch.counted and watch.counted:
                 watch = self._again(connection, account, brand)  # noqa: PLW2901 - it takes the place of the old one
@@ -350,7 +358,7 @@ async def alert(log: Log, alerter: Alerter, metrics: Metrics, lifecycle: Lifecyc
     """
     while True:
         try:
-            async with log.subscribe(SCORED, GROUP, alerter.starts) as subscription:
+            async with log.subscribe(SCORED, GROUP, alerter.starts, alerter.lost) as subscription:
                 lifecycle.ready("alerter")
                 async for batch in subscription.batches():
                     with lifecycle.hold("batch to count"):

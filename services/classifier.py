@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -28,7 +29,7 @@ async def classify(log: Log, scorer: Scorer, clock: Clock, metrics: Metrics, lif
     targets = await log.partitions(SCORED)
     while True:
         try:
-            async with log.subscribe(MENTIONS, GROUP) as subscription:
+            async with log.subscribe(MENTIONS, GROUP, lost=partial(metrics.forget, "classifier")) as subscription:
                 lifecycle.ready("classifier")
                 async for batch in subscription.batches():
                     with lifecycle.hold("batch to score"):

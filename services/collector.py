@@ -7,7 +7,9 @@ the polls it tells about, at the end of every bin and at least every 15 s of wal
 import asyncio
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -17,7 +19,7 @@ from ingest import store
 from ingest.answer import Failure
 from ingest.brand import Matcher
 from ingest.collect import Decision, Seen, SourceState, Watched, decide, decide_failed, decide_unchanged, posts
-from ingest.fetch import Fetcher
+from ingest.fetch import PER_HOST, Fetcher
 from ingest.mention import Poll, Progress, encode
 from ingest.parse import Parser, Reply, Unreadable
 from ingest.source import SourceConfig
@@ -50,7 +52,6 @@ class Collector:
         self,
         name: str,
         sources: Sequence[SourceConfig],
-        brands: Sequence[str],
         matcher: Matcher,
         log: Log,
         database: Database,
@@ -64,7 +65,6 @@ class Collector:
         self.sources = {config.id: config for config in sources}
         self.lifecycle = lifecycle
         self.clock = clock
-        self._brands = tuple(brands)
         self._matcher = matcher
         self._log = log
         self._database = database
@@ -76,6 +76,7 @@ class Collector:
         """Source -> its kind, whether its last poll was answered, when it last answered."""
         self._due: dict[str, float] = {}
         """When each source may be asked, as far as is known here; those under way are not in it."""
+        self._host = {config.id: urlsplit(config.url).hostname or "" for config in sources}
         self._telling = asyncio.Lock()
         self._said = 0.0
 
@@ -92,13 +93,15 @@ class Collector:
 
     # --- one poll ---------------------------------------------------------------------------------------------------
 
-    async def claim(self, limit: int) -> list[SourceState]:
-        """Take up to `limit` sources that are due; what another collector holds is looked at again later.
+    async def claim(self, under_way: Collection[str]) -> list[SourceState]:
+        """Take sources that are due while there is room; what another collector holds is looked at again later.
 
-        None are taken once a stop was asked for.
+        None are taken once a stop was asked for, and none of a host that has enough under way: a slow host, or one
+        that wants long pauses, does not keep others waiting.
         """
         now = self.clock.now()
-        due = [source for source, when in self._due.items() if when <= now]
+        due = self._turn(under_way, now)
+        limit = CONCURRENT - len(under_way)
         if not due or limit <= 0 or self.lifecycle.stopping.is_set():
             return []
         taken = await self._database.run(
@@ -109,6 +112,16 @@ class Collector:
         for state in taken:
             del self._due[state.id]
         return taken
+
+    def _turn(self, under_way: Collection[str], now: float) -> list[str]:
+        """The sources whose turn it is, longest due first, as many of each host as may be asked at once."""
+        busy = Counter(self._host[source] for source in under_way)
+        out = []
+        for source in sorted((s for s, when in self._due.items() if when <= now), key=lambda s: self._due[s]):
+            busy[self._host[source]] += 1
+            if busy[self._host[source]] <= PER_HOST:
+                out.append(source)
+        return out
 
     async def poll(self, state: SourceState) -> None:
         """Ask one source: publish what is new, then move its cursor."""
@@ -226,11 +239,16 @@ class Collector:
             self._said = asyncio.get_running_loop().time()
 
     async def last_words(self) -> None:
-        """At a stop: what was polled since the last Progress, if the log takes it at once."""
-        with contextlib.suppress(TimeoutError):
+        """At a stop: what was polled since the last Progress, and goodbye, so that nobody waits for this collector.
+
+        If the log does not take it at once, another collector, or this one when it is back, says it later.
+        """
+        with contextlib.suppress(TimeoutError, LogUnavailable, DatabaseUnavailable):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 if self._polls:
                     await self.progress()
+                await self._tell(Progress(collector=self.name, at=self.clock.now(), leaving=True))
+                await self._database.run(store.bury_collector, self.name, float("inf"))
 
     async def _tell(self, progress: Progress) -> None:
         value = encode(progress)
@@ -267,9 +285,10 @@ class Collector:
         found = await self._database.run(store.due_times, self.sources.keys())
         self._due = {source: when for source, when in found.items() if source not in under_way}
 
-    def next_due(self) -> float:
-        """When the next source may be asked."""
-        return min(self._due.values(), default=float("inf"))
+    def next_due(self, under_way: Collection[str]) -> float:
+        """When the next source may be asked whose host has not enough under way."""
+        busy = Counter(self._host[source] for source in under_way)
+        return min((w for s, w in self._due.items() if busy[self._host[s]] < PER_HOST), default=float("inf"))
 
 
 def _nothing(reply: Reply) -> Unreadable:
@@ -298,7 +317,7 @@ async def _keep_asking(collector: Collector, group: asyncio.TaskGroup) -> None:
                     told = bin_start(collector.clock.now())
                     await collector.progress()
                     await collector.look_again(under_way.values())
-                for state in await collector.claim(CONCURRENT - len(under_way)):
+                for state in await collector.claim(under_way.values()):
                     task = group.create_task(collector.poll(state))
                     under_way[task] = state.id
                     task.add_done_callback(under_way.pop)
@@ -306,7 +325,7 @@ async def _keep_asking(collector: Collector, group: asyncio.TaskGroup) -> None:
             await collector.wait_for_database(fault)
             continue
         end = told + BIN_SECONDS
-        due = collector.next_due() if len(under_way) < CONCURRENT else end
+        due = collector.next_due(under_way.values()) if len(under_way) < CONCURRENT else end
         await _until(collector, min(end, due), under_way)
 
 

@@ -91,6 +91,13 @@ class Metrics:
         self._brands.add(name)
         return name
 
+    def forget(self, stage: str, partitions: Iterable[int]) -> None:
+        """Partitions that another process works on now: what was true of them here is not any more."""
+        for partition in partitions:
+            for gauge, labels in ((self.lag, (stage, str(partition))), (self.clock, (str(partition),))):
+                if stage == "alerter" or gauge is self.lag:
+                    gauge.remove(*labels)
+
     def exposition(self) -> bytes:
         """What `/metrics` answers."""
         return generate_latest(self.registry)

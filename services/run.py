@@ -155,7 +155,6 @@ async def _collector(parts: Parts, stack: AsyncExitStack) -> Stage:
     collector = Collector(
         parts.name,
         settings.sources,
-        [brand.name for brand in settings.brands],
         Matcher(settings.brands),
         parts.log,
         parts.database,

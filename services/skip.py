@@ -81,6 +81,8 @@ async def _skip(
 
 async def _bury(log: Log, database: Database, batch: Batch, offset: int, topic: str) -> None:
     record = batch.records[0]
+    if record.offset != offset:
+        raise NotNext(f"The next record of {topic} partition {batch.partition} is {record.offset}, not {offset}.")
     await dead_letters.bury(log, [dead_letters.letter(batch, record, "skipped by an operator")])
     if topic == SCORED:
         await database.run(_move, batch.partition, offset)

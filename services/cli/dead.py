@@ -2,11 +2,16 @@
 
 import asyncio
 import json
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.cli.options import CONFIG_FILE, ConfigFile, Overrides
+
+if TYPE_CHECKING:
+    from services.runtime.dead_letters import DeadLetter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,25 +22,35 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON Lines for machines.")
 
 
 @app.command("list")
-def list_letters(config: ConfigFile = CONFIG_FILE, set_: Overrides = None, json_: AsJson = False) -> None:
+def list_letters(
+    config: ConfigFile = CONFIG_FILE,
+    set_: Overrides = None,
+    start: Annotated[int, typer.Option(min=0, help="Number of the first dead letter to list.")] = 0,
+    json_: AsJson = False,
+) -> None:
     """List the dead letters, oldest first."""
+    asyncio.run(_list(config, set_ or (), start, json_))
+
+
+async def _list(config: Path, overrides: Sequence[str], start: int, as_json: bool) -> None:
     from services.dead import letters
 
-    found = asyncio.run(letters(config, set_ or ()))
-    if json_:
-        for offset, letter in found:
-            typer.echo(json.dumps({"number": offset, **_plain(letter)}, ensure_ascii=False))
-        return
-    if not found:
+    some = False
+    async for number, letter in letters(config, overrides, start=start):
+        some = True
+        if as_json:
+            typer.echo(json.dumps({"number": number, **_plain(letter)}, ensure_ascii=False))
+        else:
+            typer.echo(f"{number:>6}  {letter.topic} {letter.partition}/{letter.offset}  {one_line(letter.cause)}")
+    if not some and not as_json:
         typer.echo("There are no dead letters.")
-    for offset, letter in found:
-        typer.echo(f"{offset:>6}  {letter.topic} {letter.partition}/{letter.offset}  {letter.cause}")
 
 
 @app.command()
 def show(number: Offset, config: ConfigFile = CONFIG_FILE, set_: Overrides = None) -> None:
     """Show one dead letter whole: its bytes, its place and the cause."""
-    typer.echo(json.dumps(_plain(_one(config, set_ or (), number)), indent=2, ensure_ascii=False))
+    letter = asyncio.run(_one(config, set_ or (), number))
+    typer.echo(json.dumps(_plain(letter), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -43,22 +58,32 @@ def replay(number: Offset, config: ConfigFile = CONFIG_FILE, set_: Overrides = N
     """Publish one dead letter again to the topic and partition that it came from."""
     from services.dead import publish_again
 
-    letter = _one(config, set_ or (), number)
-    asyncio.run(publish_again(config, set_ or (), letter))
+    letter = asyncio.run(_one(config, set_ or (), number))
+    try:
+        asyncio.run(publish_again(config, set_ or (), letter))
+    except ValueError as fault:
+        typer.echo(f"Dead letter {number}: {fault}", err=True)
+        raise typer.Exit(1) from fault
     typer.echo(f"Dead letter {number} was published to {letter.topic} again; it stays in the list.")
 
 
-def _one(config: Any, overrides: Any, number: int) -> Any:
+async def _one(config: Path, overrides: Sequence[str], number: int) -> "DeadLetter":
     from services.dead import letters
 
-    for offset, letter in asyncio.run(letters(config, overrides, start=number, limit=1)):
+    async for offset, letter in letters(config, overrides, start=number):
         if offset == number:
             return letter
+        break
     typer.echo(f"There is no dead letter {number}: see `tocsin dead list`.", err=True)
     raise typer.Exit(1)
 
 
-def _plain(letter: Any) -> dict[str, Any]:
+def one_line(text: str) -> str:
+    """Without what a terminal would obey: a cause can quote bytes from outside."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _plain(letter: "DeadLetter") -> dict[str, Any]:
     """The letter with its bytes as text where they are text."""
     return {
         "topic": letter.topic,

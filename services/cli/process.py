@@ -1,6 +1,7 @@
 """Runs stages as a process: settings, signals, logs, exit."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,10 @@ import typer
 Name = Annotated[
     str | None,
     typer.Option(
-        envvar="TOCSIN_NAME", help="Name among the processes of its kind; by default the host's.", show_default=False
+        envvar="TOCSIN_NAME",
+        help="Name among the processes of its kind, which no other may have; by default the host's with the number of "
+        "the process.",
+        show_default=False,
     ),
 ]
 
@@ -48,10 +52,11 @@ def start(stages: Sequence[str], config: Path, overrides: Sequence[str], *, name
 
 
 def default_name(stages: Sequence[str]) -> str:
-    """`local` for everything in one process; else the host, which a container orchestrator makes unique."""
+    """`local` for everything in one process; else the host, which a container orchestrator makes unique, and the
+    process, which makes two on one host differ."""
     if len(stages) > 1:
         return "local"
-    return socket.gethostname()
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def first(group: BaseException) -> BaseException:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
-from services.runtime.broker import Batch, Log, LogUnavailable, Outgoing, Starts, Subscription
+from services.runtime.broker import Batch, Log, LogUnavailable, Lost, Outgoing, Starts, Subscription
 from services.runtime.lifecycle import Lifecycle
 
 
@@ -44,9 +44,11 @@ class WatchedLog(Log):
             raise
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, group: str, starts: Starts | None = None) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, topic: str, group: str, starts: Starts | None = None, lost: Lost | None = None
+    ) -> AsyncIterator[Subscription]:
         """Join a group."""
-        async with self._log.subscribe(self._prefix + topic, self._prefix + group, starts) as subscription:
+        async with self._log.subscribe(self._prefix + topic, self._prefix + group, starts, lost) as subscription:
             done = self._done.setdefault((topic, group), Counter())
             yield _WatchedSubscription(subscription, topic, done, self._changed)
 

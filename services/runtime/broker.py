@@ -4,7 +4,7 @@ Promises: records of one key stay in order within their partition; a published r
 returns; what was not committed is delivered again; a member that lost a partition cannot commit for it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,6 +72,10 @@ Starts = Callable[[Sequence[Assigned]], Awaitable[Mapping[int, int]]]
 an exception in it reaches the reader of `batches()`."""
 
 
+Lost = Callable[[Collection[int]], None]
+"""Told which partitions this member has given up."""
+
+
 class LogUnavailable(Exception):
     """The log did not answer within the deadline; what was to be published may or may not be there."""
 
@@ -118,7 +122,7 @@ class Log(Protocol):
         ...
 
     def subscribe(
-        self, topic: str, group: str, starts: Starts | None = None
+        self, topic: str, group: str, starts: Starts | None = None, lost: Lost | None = None
     ) -> AbstractAsyncContextManager[Subscription]:
         """Join a group. Without `starts` it begins at the committed offset, or the oldest record."""
         ...

@@ -20,7 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Concatenate, ParamSpec, TypeVar
 
-from services.runtime.broker import Assigned, Batch, Busy, Incoming, Log, LogUnavailable, Outgoing, Starts, Subscription
+from services.runtime.broker import (
+    Assigned,
+    Batch,
+    Busy,
+    Incoming,
+    Log,
+    LogUnavailable,
+    Lost,
+    Outgoing,
+    Starts,
+    Subscription,
+)
 from services.runtime.logfile import Bounds, FileLocked, LogFile
 from services.runtime.members import Team
 from services.runtime.partition import by_partition
@@ -103,12 +114,14 @@ class EmbeddedLog(Log):
             ) from None
 
     @contextlib.asynccontextmanager
-    async def subscribe(self, topic: str, group: str, starts: Starts | None = None) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, topic: str, group: str, starts: Starts | None = None, lost: Lost | None = None
+    ) -> AsyncIterator[Subscription]:
         """Join a group. Raises Busy where another process consumes this log."""
         ids = await self._partitions(topic)
         self._claim()
         team = self._teams.setdefault((topic, group), Team(ids, lambda: self._wake(topic)))
-        member = _Member(self, topic, group, team, starts)
+        member = _Member(self, topic, group, team, starts, lost)
         try:
             await self._write(LogFile.register, group, ids)
             await team.join(member.positions)
@@ -308,8 +321,10 @@ class EmbeddedLog(Log):
 class _Member(Subscription):
     """One member of a group; `positions` are moved by the team when others come and go."""
 
-    def __init__(self, log: EmbeddedLog, topic: str, group: str, team: Team, starts: Starts | None) -> None:
-        self.positions = Positions()
+    def __init__(
+        self, log: EmbeddedLog, topic: str, group: str, team: Team, starts: Starts | None, lost: Lost | None
+    ) -> None:
+        self.positions = Positions(lost)
         self._log, self._topic, self._group, self._team, self._starts = log, topic, group, team, starts
         self._last = -1
 

@@ -40,6 +40,7 @@ from services.runtime.broker import (
     Incoming,
     Log,
     LogUnavailable,
+    Lost,
     NotOwner,
     Outgoing,
     Starts,
@@ -170,10 +171,12 @@ class KafkaLog(Log):
             raise LogUnavailable(f"Kafka at {self.bootstrap} refuses the records: {fault}.") from fault
 
     @contextlib.asynccontextmanager
-    async def subscribe(self, topic: str, group: str, starts: Starts | None = None) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, topic: str, group: str, starts: Starts | None = None, lost: Lost | None = None
+    ) -> AsyncIterator[Subscription]:
         """Join a group; returns when the group has given partitions out."""
         await self.partitions(topic)
-        member = _Member(self, topic, group, starts)
+        member = _Member(self, topic, group, starts, lost)
         try:
             async with self.answering(ADMIN_SECONDS + self.session):
                 await member.start()
@@ -404,8 +407,8 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
 class _Member(Subscription, ConsumerRebalanceListener):  # type: ignore[misc]
     """One member of a group; `positions` are moved by the callbacks of the rebalance."""
 
-    def __init__(self, log: KafkaLog, topic: str, group: str, starts: Starts | None) -> None:
-        self.positions = Positions()
+    def __init__(self, log: KafkaLog, topic: str, group: str, starts: Starts | None, lost: Lost | None) -> None:
+        self.positions = Positions(lost)
         self._log, self._topic, self._group, self._starts = log, topic, group, starts
         self._ready: deque[tuple[int, Batch]] = deque()
         self._consumer = AIOKafkaConsumer(group_id=group, **log.common, **log.group_settings)

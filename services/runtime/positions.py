@@ -1,7 +1,7 @@
 """What one member of a group may deliver and commit: bookkeeping without I/O, the same for both logs."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from services.runtime.broker import Assigned, NotOwner, OutOfBounds
@@ -38,8 +38,10 @@ class Positions:
     that has to be given up waits for that, so that the work is not done twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Callable[[Collection[int]], None] | None = None) -> None:
+        """`lost` is told of partitions that this member has given up."""
         self.left = False
+        self._lost = lost or (lambda _: None)
         self.epoch = 0
         self.fresh: set[int] = set()
         self._lanes: dict[int, _Lane] = {}
@@ -105,8 +107,10 @@ class Positions:
         """The member has left its group."""
         self.left = True
         self.release()
+        gone = self.owned
         self.fresh.clear()
         self._lanes.clear()
+        self._lost(gone)
 
     async def let_go(self, partitions: Collection[int], within: float) -> None:
         """Give partitions up: at once, or when the batch in the reader's hands is settled, at most `within` seconds."""
@@ -121,3 +125,4 @@ class Positions:
             self._lanes.pop(partition, None)
         self.fresh.difference_update(partitions)
         self._leaving.difference_update(partitions)
+        self._lost(partitions)

@@ -73,8 +73,8 @@ class Prefixed:
     async def bounds(self, topic: str, group: str) -> Any:
         return await self._log.bounds(self._prefix + topic, self._prefix + group)
 
-    def subscribe(self, topic: str, group: str, starts: Any = None) -> Any:
-        return self._log.subscribe(self._prefix + topic, self._prefix + group, starts)
+    def subscribe(self, topic: str, group: str, starts: Any = None, lost: Any = None) -> Any:
+        return self._log.subscribe(self._prefix + topic, self._prefix + group, starts, lost)
 
 
 class Watched:
@@ -87,8 +87,8 @@ class Watched:
         return getattr(self._log, name)
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, group: str, starts: Any = None) -> AsyncIterator[Any]:
-        async with self._log.subscribe(topic, group, starts) as subscription:
+    async def subscribe(self, topic: str, group: str, starts: Any = None, lost: Any = None) -> AsyncIterator[Any]:
+        async with self._log.subscribe(topic, group, starts, lost) as subscription:
             yield _Subscription(subscription, self._hit)
 
 

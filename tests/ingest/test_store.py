@@ -71,8 +71,6 @@ def test_what_was_decided_comes_back_at_the_next_claim(database: Database) -> No
     assert database.run_here(store.apply, decision(after, row("p"), due=NOW), NOW)
     (again,) = (state for state in claim(database, now=NOW + 1) if state.id == A)
     assert again == SourceState(A, 2, NOW, '"1"', "yesterday", "f" * 64, 2, NOW, 3.5, 900.0)
-    assert database.run_here(store.load_state, A) == again
-    assert database.run_here(store.load_state, "feed:unknown") is None
 
 
 def test_who_lost_the_lease_changes_nothing(database: Database) -> None:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from alerting import archive
 from alerting import tables as t
+from alerting.bins import evidence, exposure
 from alerting.detector import Settings
+from alerting.evaluate import Watch, usual
 from alerting.policy import Step
 from classify.sentiment import ScoredMention, Sentiment
 from ingest.mention import Mention, Poll, Progress
@@ -104,6 +107,19 @@ class Timeline:
         statement = select(func.sum(t.bin.c.negative)).where(t.bin.c.start >= start)
         return self.database.run_here(lambda connection: connection.execute(statement).scalar()) or 0
 
+    @property
+    def watch(self) -> Watch:
+        return self.alerter._held[0].account.watches[BRAND]
+
+    def expected(self, now: float) -> float:
+        """Of a bin seen whole, by what is known at `now`."""
+        return float(usual(self.watch.checkpoints[-1].state, np.array([int(now) - 300]))[0])
+
+    def exposure(self, now: float) -> float:
+        """Of the newest bin."""
+        seen = exposure(np.array([int(now) - 300]), evidence(self.watch.services, now).values())
+        return float(seen[0])
+
     def incidents(self) -> list[str]:
         return [incident.state for incident in self.database.run_here(archive.load_recent, 10)]
 
@@ -155,6 +171,37 @@ async def test_a_new_source_that_is_faster_does_not_blind_the_old_one(database: 
         await line.tell(*seen_first, line.progress(at + 150, "new"), *seen_later, line.progress(at + 300, "old"))
     assert line.incidents() == ["open"]
     assert line.binned(now) == line.counted(now) == 72
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_was_taken_away_leaves_the_rate_of_the_others(database: Database) -> None:
+    line = await Timeline(database).open()
+    now = await half_each(line, START, 6, gone=False)
+    assert line.watch.counted == {"old", "gone"}
+    before = line.expected(now)
+    now = await half_each(line, now, 2.9, gone=True)
+    assert line.watch.counted == {"old", "gone"}
+    assert 0.35 < line.exposure(now) < 0.65, "what is not seen is not calm"
+    now = await half_each(line, now, 0.2, gone=True)
+    assert line.watch.counted == {"old"}
+    assert line.exposure(now) == 1
+    assert 0.3 * before < line.expected(now) < 0.7 * before
+    assert line.incidents() == []
+    await line.open()
+    assert line.watch.counted == {"old"}, "a restart knows the same"
+
+
+async def half_each(line: Timeline, start: float, days: float, *, gone: bool) -> float:
+    """Both sources tell of three mentions an hour each, until the second is gone."""
+    bins = int(days * 288)
+    told: list[ScoredMention | Progress] = []
+    for n in range(bins):
+        at = start + n * 300
+        for source in ("old",) if gone else ("old", "gone"):
+            told += [line.mention(at + 60, source)] if n % 4 == 0 else []
+        told.append(line.progress(at + 300, *(("old",) if gone else ("old", "gone"))))
+    await line.tell(*told)
+    return start + bins * 300
 
 
 @pytest.mark.asyncio

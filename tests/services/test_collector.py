@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from ingest import store, tables
 from ingest.brand import Brand, Matcher
+from ingest.fetch import PER_HOST
 from ingest.mention import Mention, MentionRecord, Progress, decode
 from ingest.sources.feed import Config
 from services.collector import BIN_SECONDS, CONCURRENT, DEAD_SECONDS, Collector, collect
@@ -68,7 +69,7 @@ class World:
         lifecycle = Lifecycle("collector")
         sources = [Config(kind="feed", url=url, private=True) for url in urls]
         collector = Collector(
-            name, sources, [brand.name for brand in BRANDS], Matcher(BRANDS), self.log, self.database, self.clock,
+            name, sources, Matcher(BRANDS), self.log, self.database, self.clock,
             self.metrics, lifecycle, contact="mailto:press@example.com",
         )  # fmt: skip
         task = asyncio.create_task(collect(collector))
@@ -177,11 +178,28 @@ async def test_the_end_of_every_bin_is_told(world: World):
 
 
 @pytest.mark.asyncio
-async def test_what_was_polled_is_told_at_a_stop(world: World):
+async def test_what_was_polled_is_told_at_a_stop_and_then_goodbye(world: World):
     async with world.collecting(FeedOnline(world.server).url):
         await polled(world, 1)
     for lane in await world.progress():
         assert sum(len(progress.polls) for progress in lane) == 1
+        assert [progress.leaving for progress in lane][-2:] == [False, True]
+    assert await world.database.run(lambda c: c.execute(select(tables.collector.c.name)).scalars().all()) == []
+
+
+@pytest.mark.asyncio
+async def test_a_host_that_does_not_answer_keeps_no_other_waiting(world: World):
+    silent = [f"/{number}.xml" for number in range(CONCURRENT + 4)]
+    for path in silent:
+        world.server.on_raw(path, drip)
+    quick = FeedOnline(world.server, "/quick.xml")
+    urls = [*map(world.server.url, silent), world.server.url("/quick.xml", host="localhost")]
+    async with world.collecting(*urls) as lifecycle:
+        await polled(world, 1)
+        assert len(quick.asked) == 1
+        assert not lifecycle.idle, "the silent ones are still being waited for"
+    asked = Counter(asked.path for asked in world.server.asked)
+    assert len(asked) == 1 + PER_HOST, "and of their host only as many are taken as may be asked at once"
 
 
 @pytest.mark.asyncio
@@ -252,9 +270,9 @@ async def test_a_collector_that_died_is_said_goodbye_for(world: World):
     async with world.collecting(FeedOnline(world.server).url):
         await polled(world, 1)
     for lane in await world.progress():
-        assert [(p.collector, p.at) for p in lane if p.leaving] == [("ghost", NOW)]
+        assert [(p.collector, p.at) for p in lane if p.leaving] == [("ghost", NOW), ("a", NOW)]
     names = await world.database.run(lambda c: set(c.execute(select(tables.collector.c.name)).scalars()))
-    assert names == {"a", "neighbour"}
+    assert names == {"neighbour"}
 
 
 @pytest.mark.asyncio

@@ -13,9 +13,12 @@ from sqlalchemy import select
 from alerting import archive, tables
 from classify.sentiment import ScoredMention, Sentiment
 from ingest.mention import Mention, encode, mention_id
-from services.runtime.broker import DEAD, MENTIONS, SCORED, Outgoing
+from services.runtime import dead_letters
+from services.runtime.broker import DEAD, MENTIONS, SCORED, Batch, Incoming, Outgoing
 from services.runtime.database import Database
+from services.runtime.dead_letters import DeadLetter
 from services.runtime.embedded import EmbeddedLog
+from services.skip import NotNext, _bury
 from tests.support.command import Ended, tocsin
 from tests.support.http import http_server
 from tests.support.running import FeedOnline, Running, configuration, eventually, running
@@ -103,6 +106,8 @@ async def the_letters_can_be_read(process: Running, folder: Path) -> None:
     shown = await command(folder, "dead", "show", str(number))
     assert json.loads(shown.stdout)["value"] == HALF.decode()
     assert "missing required field" in json.loads(shown.stdout)["cause"]
+    later = await command(folder, "dead", "list", "--start", "2")
+    assert later.stdout == listed.stdout.splitlines(keepends=True)[-1]
     gone = await command(folder, "dead", "show", "99")
     assert (gone.returncode, gone.stderr) == (1, "There is no dead letter 99: see `tocsin dead list`.\n")
 
@@ -169,3 +174,23 @@ def test_other_topics_are_not_skipped(tmp_path: Path):
     said = tocsin("skip", "dead", "0", "0", folder=tmp_path)
     assert said.returncode == 2
     assert "There is no topic 'dead': say mentions or mentions.scored." in " ".join(said.stderr.split())
+
+
+@pytest.mark.asyncio
+async def test_of_a_record_that_was_kept_in_part_nothing_is_published_again(tmp_path: Path):
+    configuration(tmp_path, ["http://127.0.0.1:9/feed.xml"])
+    cut = DeadLetter(topic=MENTIONS, partition=0, offset=7, key=None, value=b"half", size=9, stamp=0.0, cause="\x1b[2J")
+    async with log_in(tmp_path) as log:
+        await dead_letters.bury(log, [cut])
+        refused = await command(tmp_path, "dead", "replay", "0")
+        assert refused.returncode == 1
+        assert "Only the first 4 of its 9 bytes were kept" in refused.stderr
+        assert (await log.read(MENTIONS, 0, 0, 1)).records == []
+    assert (await command(tmp_path, "dead", "list")).stdout == "     0  mentions 0/7   [2J\n"
+
+
+@pytest.mark.asyncio
+async def test_where_a_log_has_gaps_the_record_behind_one_is_not_taken_for_the_one_that_was_named():
+    behind = Batch(MENTIONS, 0, [Incoming(5, None, b"", 0.0)], 6, 9)
+    with pytest.raises(NotNext, match="is 5, not 4"):
+        await _bury(None, None, behind, 4, MENTIONS)  # type: ignore[arg-type]

@@ -19,7 +19,8 @@ class Bookkeeping(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.positions = Positions()
+        self.gone: list[int] = []
+        self.positions = Positions(self.gone.extend)
         self.model: dict[int, tuple[int, int] | None] = {}
         self.loop = asyncio.Runner()
 
@@ -56,6 +57,7 @@ class Bookkeeping(RuleBasedStateMachine):
     @rule(partition=PARTITIONS)
     def lose(self, partition: int) -> None:
         self.loop.run(self.positions.let_go({partition}, 0))
+        assert self.gone.pop() == partition
         self.model.pop(partition, None)
 
     @invariant()
@@ -64,6 +66,9 @@ class Bookkeeping(RuleBasedStateMachine):
         assert self.positions.readable() == {p: known[1] for p, known in self.model.items() if known is not None}
 
     def teardown(self) -> None:
+        self.positions.leave()
+        assert set(self.gone) == self.model.keys()
+        assert self.positions.owned == set()
         self.loop.close()
 
 
