@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from alerting.detector import State, update
 from classify.sentiment import ScoredMention, Sentiment
 from ingest.mention import Mention, Poll, Progress, encode
 from services.runtime.broker import SCORED, Outgoing
@@ -41,7 +40,7 @@ POINTS = [
 """After a statement is before the next one; that it is so, the first two show."""
 
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["tests.faults.alerter_child"])
+forks.set_forkserver_preload(["tests.faults.preload"])
 
 
 @dataclass
@@ -128,18 +127,9 @@ def pipeline(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) 
             address = server.bootstrap
         place = Place("kafka", address, prefix=f"{uuid.uuid4().hex[:8]}.")
     brands = [f"Brand {n}" for n in range(len(POINTS) + 1)]
-    update(State.fresh(1), *_nothing())  # compiled once, here: the children find it on disk
     made = Pipeline(place, database_url, brands)
     made.quiet_past()
     yield made
-
-
-def _nothing():
-    import numpy as np
-
-    from alerting.detector import Settings
-
-    return np.array([START]), np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), Settings()
 
 
 def test_whenever_it_is_killed_everything_counts_once_and_pages_once(pipeline: Pipeline):
