@@ -18,6 +18,8 @@ SURE = 0.7
 """Probability from which the text's own evidence stands without the feed's claim."""
 SHORT = 12
 """Letters under which a text alone says nothing sure."""
+REMEMBERED = 4_000
+"""Answers kept: copies of a text come close together."""
 READ = 2_000
 """Characters that are looked at."""
 
@@ -38,6 +40,7 @@ class Languages:
     def __init__(self, allowed: Sequence[str] = PROMISED) -> None:
         self._allowed = frozenset(allowed)
         self._identifier = _identifier(tuple(sorted(_known(self._allowed))))
+        self._told = lru_cache(REMEMBERED)(self._tell)
 
     def of(self, text: str, claim: str | None = None) -> str:
         """ISO 639-1 code, or `und` where the text is too short or mixed and no claim helps.
@@ -46,7 +49,10 @@ class Languages:
             text: plain text.
             claim: BCP 47 tag of the feed; decides where the text leaves room for it.
         """
-        words = _NOISE.sub(" ", text[:READ])
+        return self._told(text[:READ], claim)
+
+    def _tell(self, text: str, claim: str | None) -> str:
+        words = _NOISE.sub(" ", text)
         claimed = _claimed(claim)
         claimed = claimed if claimed in self._allowed else None
         script, letters = script_of(words)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.collect import Decision, Seen, SourceState
@@ -29,6 +29,25 @@ _STATE = (
     source.c.document_interval,
 )
 
+_DUE = (
+    select(source.c.id)
+    .where(
+        source.c.id.in_(bindparam("ids", expanding=True)),
+        source.c.next_due <= bindparam("now"),
+        or_(source.c.owner.is_(None), source.c.lease_until <= bindparam("now")),
+    )
+    .order_by(source.c.next_due, source.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    update(source)
+    .where(source.c.id.in_(bindparam("taken", expanding=True)))
+    .values(owner=bindparam("by"), lease_until=bindparam("until"), epoch=source.c.epoch + 1)
+    .returning(*_STATE)
+)
+"""Made once: making a statement costs more than running it."""
+
 
 def sync_sources(connection: Connection, configs: Iterable[SourceConfig]) -> int:
     """Add the sources that are new in the configuration, due at once; the others stay as they are. Returns how many."""
@@ -47,25 +66,12 @@ def claim_due(
 
     The epoch of each grows, which shuts out whoever held it before.
     """
-    due = (
-        select(source.c.id)
-        .where(
-            source.c.id.in_(ids), source.c.next_due <= now, or_(source.c.owner.is_(None), source.c.lease_until <= now)
-        )
-        .order_by(source.c.next_due, source.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = [row.id for row in connection.execute(due)]
+    values = {"ids": list(ids), "now": now, "most": limit}
+    taken = [row.id for row in connection.execute(_DUE, values)]
     if not taken:
         return []
-    lease_until = now + lease
-    claim = (
-        update(source)
-        .where(source.c.id.in_(taken))
-        .values(owner=owner, lease_until=lease_until, epoch=source.c.epoch + 1)
-    )
-    states = {row.id: SourceState(**row._mapping) for row in connection.execute(claim.returning(*_STATE))}
+    rows = connection.execute(_CLAIM, {"taken": taken, "by": owner, "until": now + lease})
+    states = {row.id: SourceState(**row._mapping) for row in rows}
     return [states[identity] for identity in taken]
 
 

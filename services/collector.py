@@ -77,6 +77,8 @@ class Collector:
         self._due: dict[str, float] = {}
         """When each source may be asked, as far as is known here; those under way are not in it."""
         self._host = {config.id: urlsplit(config.url).hostname or "" for config in sources}
+        self._shared = True
+        """Whether another collector may have asked a source: then what is known here of when it is due is too old."""
         self._telling = asyncio.Lock()
         self._said = 0.0
 
@@ -107,8 +109,9 @@ class Collector:
         taken = await self._database.run(
             store.claim_due, due, owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
         )
-        if len(taken) < limit:
+        if len(taken) < min(limit, len(due)):  # another collector has asked them, or holds them
             self._due.update(dict.fromkeys(due, now + PROGRESS_SECONDS))
+            self._shared = True
         for state in taken:
             del self._due[state.id]
         return taken
@@ -281,7 +284,10 @@ class Collector:
         return asyncio.get_running_loop().time() - self._said
 
     async def look_again(self, under_way: Collection[str]) -> None:
-        """Read when each source may be asked: other collectors may have asked or given up some."""
+        """Read when each source may be asked, where other collectors may have asked or given up some."""
+        if not self._shared:
+            return
+        self._shared = False
         found = await self._database.run(store.due_times, self.sources.keys())
         self._due = {source: when for source, when in found.items() if source not in under_way}
 

@@ -17,7 +17,7 @@ Listed = Sequence[tuple[float, Post]]
 Write = Callable[[str, str, Listed], str]
 """(title of the site, address of the server, posts) -> a document."""
 
-SHOWN = 25
+SHOWN = 12
 """Posts that a document holds."""
 FRESH = 1_800
 """Seconds for which the server says that a document is fresh."""
