@@ -14,9 +14,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from alerting import tables as t
-from alerting.archive import append, upserting
+from alerting.archive import upserting
 from alerting.channel import Delivered, Message, Outcome, Page, Refused, TryAgain
 from alerting.incident import Incident, Sent, apply
+from alerting.incident_store import append
 from alerting.policy import Decision, Drop, Entry, Kind, Send, Step, decide
 
 LEASE_SECONDS = 60.0

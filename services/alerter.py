@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from alerting import archive, outbox, policy, quotes
+from alerting import archive, incident_store, outbox, policy, quotes
 from alerting.account import Account
 from alerting.bins import Bin, bin_start, evidence, exposure
 from alerting.brand_state import VERSION
@@ -141,7 +141,7 @@ class Alerter:
         account = Account(partition, mine, judged=judged or 0.0)
         account.paths = archive.load_paths(connection, partition)
         account.width = max((via for _, via in account.paths), default=-1) + 1 or None
-        account.open = {i.brand: i.id for i in archive.load_open(connection) if i.brand in mine}
+        account.open = {i.brand: i.id for i in incident_store.load_open(connection) if i.brand in mine}
         for brand in mine:
             watch = self._load(connection, brand, account.judged)
             if watch is not None:
@@ -279,19 +279,19 @@ class Alerter:
                 evidence=said,
             )
             incident = open_incident(watch.brand, event, wall)
-            archive.append(connection, incident, event, wall)
+            incident_store.append(connection, incident, event, wall)
             incident, _ = outbox.enqueue_due(connection, incident, self._steps, wall)
             account.open[watch.brand] = incident.id
             done.opened.append(incident)
         elif not judgement.active and known is not None:
-            current = archive.load_incident(connection, known, lock=True)
+            current = incident_store.load_incident(connection, known, lock=True)
             del account.open[watch.brand]
             if current is None or current.state == "closed":
                 return
             over = next((v for v in reversed(judgement.verdicts) if v.kind == "close"), None)
             ending = Closed(at=judgement.at, reason=over.reason if over else "What came late took the evidence away.")
             incident = apply(current, ending)
-            archive.append(connection, incident, ending, wall)
+            incident_store.append(connection, incident, ending, wall)
             outbox.enqueue_due(connection, incident, self._steps, wall)
             done.closed.append(incident)
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from alerting import archive, outbox
+from alerting import incident_store, outbox
 from alerting.channel import Channel, Delivered, Outcome, Refused, TryAgain
 from alerting.channels import SEND_SECONDS, attempt
 from alerting.incident import Incident, Sent, apply
@@ -113,7 +113,7 @@ class Pager:
 
     def _look(self, connection: Connection, now: float) -> Look:
         """Read only: what would be decided, so that an incident is locked only when there is something to do."""
-        found = [archive.load_incident(connection, one) for one in outbox.incidents_to_look_at(connection)]
+        found = [incident_store.load_incident(connection, one) for one in outbox.incidents_to_look_at(connection)]
         incidents = [incident for incident in found if incident is not None]
         decisions = {i.id: decide(i, self._steps, outbox.entries(connection, i.id), now) for i in incidents}
         return Look(
@@ -124,7 +124,7 @@ class Pager:
         )
 
     def _decide(self, connection: Connection, incident: str, now: float) -> None:
-        current = archive.load_incident(connection, incident, lock=True)
+        current = incident_store.load_incident(connection, incident, lock=True)
         if current is not None:
             _, decision = outbox.enqueue_due(connection, current, self._steps, now)
             _log_decision(current, decision)
@@ -140,13 +140,13 @@ class Pager:
 
     def _settle(self, connection: Connection, claimed: Claimed, outcome: Outcome, now: float) -> bool:
         """Write the outcome, and what follows from it: a refused step hands its turn to the next one at once."""
-        incident = archive.load_incident(connection, claimed.incident, lock=True)
+        incident = incident_store.load_incident(connection, claimed.incident, lock=True)
         settled = outbox.settle(connection, claimed, outcome, now)
         if incident is None or not settled:
             return settled
         if claimed.kind == "page" and (event := _event(claimed, outcome)):
             incident = apply(incident, event)
-            archive.append(connection, incident, event, now)
+            incident_store.append(connection, incident, event, now)
         incident, decision = outbox.enqueue_due(connection, incident, self._steps, now)
         _log_decision(incident, decision)
         return settled

@@ -48,12 +48,12 @@ def read(connection: Connection, everything: bool) -> list[dict[str, Any]]:
     """Each incident with what was sent about it, as `--json` prints it."""
     from datetime import UTC, datetime
 
-    from alerting import archive, outbox
+    from alerting import incident_store, outbox
 
     def iso(at: float | None) -> str | None:
         return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
-    found = archive.load_recent(connection, MOST) if everything else archive.load_open(connection)
+    found = incident_store.load_recent(connection, MOST) if everything else incident_store.load_open(connection)
     return [
         {
             "id": i.id,

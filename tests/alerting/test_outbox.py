@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from alerting import archive, outbox
+from alerting import incident_store, outbox
 from alerting import tables as t
 from alerting.acknowledgement import acknowledge
 from alerting.channel import Delivered, Refused, TryAgain
@@ -24,16 +24,16 @@ STEPS = (Step("slack"), Step("mail", "anna@b.example", 600.0))
 def open_one(connection: Connection, brand: str = "Kometa", steps: tuple[Step, ...] = STEPS) -> Incident:
     """As the alerter does it: incident and first pages in one transaction."""
     incident, event = opening(brand)
-    archive.append(connection, incident, event, AT)
+    incident_store.append(connection, incident, event, AT)
     return outbox.enqueue_due(connection, incident, steps, AT)[0]
 
 
 def close(connection: Connection, incident: str, now: float) -> None:
-    current = archive.load_incident(connection, incident, lock=True)
+    current = incident_store.load_incident(connection, incident, lock=True)
     assert current is not None
     event = Closed(at=now, reason="Back near the usual level.")
     changed = apply(current, event)
-    archive.append(connection, changed, event, now)
+    incident_store.append(connection, changed, event, now)
     outbox.enqueue_due(connection, changed, STEPS, now)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from alerting.detector import Settings, State, update
-from tests.faults import alerter_child as alerter_child
+from tests.faults import alerter_child  # noqa: F401 - the children run it
 
 update(
     State.fresh(1), np.array([0]), np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1)), Settings()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from alerting import archive
+from alerting import archive, incident_store
 from alerting import tables as t
 from alerting.bins import evidence, exposure
 from alerting.detector import Settings
@@ -121,7 +121,7 @@ class Timeline:
         return float(seen[0])
 
     def incidents(self) -> list[str]:
-        return [incident.state for incident in self.database.run_here(archive.load_recent, 10)]
+        return [incident.state for incident in self.database.run_here(incident_store.load_recent, 10)]
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from alerting import archive, outbox
+from alerting import incident_store, outbox
 from alerting.channel import Delivered
 from alerting.incident import Closed, Incident, apply
 from alerting.policy import Step
@@ -40,7 +40,7 @@ def run(tmp_path: Path, database_url: str) -> Runner:
 
 def open_one(connection: Connection, brand: str = "Kometa") -> Incident:
     incident, event = opening(brand)
-    archive.append(connection, incident, event, AT)
+    incident_store.append(connection, incident, event, AT)
     incident, _ = outbox.enqueue_due(connection, incident, STEPS, AT)
     (claimed,) = outbox.claim(connection, "w", "slack", 1, AT)
     outbox.settle(connection, claimed, Delivered("ok"), AT)
@@ -49,7 +49,7 @@ def open_one(connection: Connection, brand: str = "Kometa") -> Incident:
 
 def close_one(connection: Connection, incident: Incident) -> None:
     event = Closed(at=AT + 600, reason="over")
-    archive.append(connection, apply(incident, event), event, AT + 600)
+    incident_store.append(connection, apply(incident, event), event, AT + 600)
 
 
 def test_without_incidents(run: Runner) -> None:

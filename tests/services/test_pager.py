@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from sqlalchemy import Connection, func, make_url, select
 
-from alerting import archive, outbox
+from alerting import incident_store, outbox
 from alerting import tables as t
 from alerting.acknowledgement import acknowledge
 from alerting.channel import Channel
@@ -38,16 +38,16 @@ SLACK, HOOK, LATER = Step("slack"), Step("hook"), Step("hook", "boss", 600.0)
 
 def open_one(connection: Connection, steps: Sequence[Step], brand: str = "Kometa") -> Incident:
     incident, event = opening(brand)
-    archive.append(connection, incident, event, AT)
+    incident_store.append(connection, incident, event, AT)
     return outbox.enqueue_due(connection, incident, steps, AT)[0]
 
 
 def close_one(connection: Connection, incident: str, steps: Sequence[Step], now: float) -> None:
-    current = archive.load_incident(connection, incident, lock=True)
+    current = incident_store.load_incident(connection, incident, lock=True)
     assert current is not None
     event = Closed(at=now, reason="It is over.")
     changed = apply(current, event)
-    archive.append(connection, changed, event, now)
+    incident_store.append(connection, changed, event, now)
     outbox.enqueue_due(connection, changed, steps, now)
 
 
