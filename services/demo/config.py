@@ -16,6 +16,8 @@ BRANDS = (
     Brand(name="Lumivo", aliases=("Лумиво",)),
     Brand(name="Zentaro", aliases=("Зентаро",)),
 )
+KAFKA_PARTITIONS = 2
+"""Enough to share; a demo hurries through two weeks, and every partition wants to hear of every five minutes."""
 ESCALATES = "10m"
 """When the mail goes out if nobody has acknowledged."""
 
@@ -52,7 +54,7 @@ def write(folder: Path, addresses: Addresses, kafka: str | None = None) -> Path:
     document["paging"] = [{"channel": "slack"}, {"channel": "robot"}, {"channel": "on-call", "after": ESCALATES}]
     document["http"] = {"listen": addresses.health}
     if kafka:
-        document["log"] = {"url": f"kafka://{kafka}"}
+        document["log"] = {"url": f"kafka://{kafka}", "partitions": KAFKA_PARTITIONS}
     path = folder / "tocsin.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path

@@ -19,6 +19,7 @@ from services.demo.report import Agreement, Found, Report
 from services.demo.screen import Screen, page_panel, picture, verdict
 from services.demo.world import BEGINS, World, build
 from services.runtime.settings import load
+from tests.kafka_server import kafka_bootstrap  # noqa: F401 - a fixture
 
 LONGEST = 900
 
@@ -116,12 +117,14 @@ def test_without_a_terminal_there_is_no_progress_bar() -> None:
 
 
 @pytest.mark.asyncio
-async def test_two_quiet_hours_of_it() -> None:
+@pytest.mark.parametrize("log", ["embedded", "kafka"])
+async def test_two_quiet_hours_of_it(log: str, request: pytest.FixtureRequest) -> None:
     """All of Tocsin on the clock that jumps: what the world has published by then is read and judged, nobody is paged."""
+    kafka = request.getfixturevalue("kafka_bootstrap") if log == "kafka" else None
     short = replace(build(1, calm=True), ends=BEGINS + 2 * 3_600)
     told: list[Report] = []
     console = Console(file=StringIO(), width=100)
-    outcome = await play(short, Options(), Screen(console), told.append)
+    outcome = await play(short, Options(kafka=kafka), Screen(console), told.append)
     assert told == [outcome]
     assert outcome.good
     assert short.ends - 3_600 < outcome.demo_ended <= short.ends
