@@ -17,7 +17,7 @@ BEGIN, PAD, END, UNKNOWN, OPEN, CLOSE = range(6)
 CONTROL_PIECES = tuple(f"\x00{name}" for name in ("begin", "pad", "end", "unknown", "open", "close"))
 """Their names in the vocabulary begin with NUL, which is taken out of every text before it is cut."""
 LIMIT = 128
-"""Tokens the model reads at once; of a longer text, the window around its first marked place."""
+"""Tokens the model reads at once; of a longer text, windows around its marked places."""
 LONGEST = 20_000
 """Characters that are looked at; nothing after them is read unless a marked place lies there."""
 
@@ -60,13 +60,28 @@ def encode(
     beside: str | None = None,
     limit: int = LIMIT,
 ) -> Encoded:
+    """The text, or the first window of it: see `windows`."""
+    return windows(tokenizer, text, spans, beside, limit, most=1)[0]
+
+
+def windows(
+    tokenizer: Tokenizer,
+    text: str,
+    spans: Sequence[tuple[int, int]] = (),
+    beside: str | None = None,
+    limit: int = LIMIT,
+    *,
+    most: int,
+) -> list[Encoded]:
     """Cut a text into tokens and mark its target.
 
     Args:
+        tokenizer: of the model.
         text: any string.
         spans: places of the target in the text, in characters; places outside of it are ignored.
         beside: the target, where it does not stand in the text: it follows the text, marked.
-        limit: most tokens of the result.
+        limit: most tokens of a window.
+        most: windows of a text that does not fit: each is cut around marked places that the ones before it do not show.
     """
     text, spans = cut(text, spans)
     encoding = tokenizer.encode(text, add_special_tokens=False)
@@ -78,11 +93,13 @@ def encode(
         tail = [END, OPEN, *pieces, CLOSE, END]
         tail_marked = [False] + [True] * (len(pieces) + 2) + [False]
     room = limit - 1 - len(tail)
-    start = _window(marked, len(ids), room)
-    return Encoded(
-        [BEGIN, *ids[start : start + room], *tail],
-        [False, *marked[start : start + room], *tail_marked],
-    )
+    return [
+        Encoded(
+            [BEGIN, *ids[start : start + room], *tail],
+            [False, *marked[start : start + room], *tail_marked],
+        )
+        for start in _starts(marked, room, most)
+    ]
 
 
 def _mark(
@@ -109,9 +126,17 @@ def _mark(
     return out, marked
 
 
-def _window(marked: Sequence[bool], length: int, room: int) -> int:
-    """Where to start so that the first marked place is inside, a third of the room before it."""
-    if length <= room:
-        return 0
-    first = next((i for i, hit in enumerate(marked) if hit), 0)
-    return max(0, min(first - room // 3, length - room))
+def _starts(marked: Sequence[bool], room: int, most: int) -> list[int]:
+    """Where windows begin: so that the first marked place that no window shows yet stands a third of the room in it."""
+    last = max(0, len(marked) - room)
+    if not last:
+        return [0]
+    starts: list[int] = []
+    shown = 0
+    while len(starts) < most:
+        place = next((i for i in range(shown, len(marked)) if marked[i]), None)
+        if place is None:
+            break
+        starts.append(max(0, min(place - room // 3, last)))
+        shown = starts[-1] + room
+    return starts or [0]

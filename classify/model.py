@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from classify.sentiment import Label, Sentiment
+from classify.sentiment import Complaint, Label, Sentiment
 
 
 class ModelMissing(Exception):
@@ -26,6 +26,8 @@ class Answer:
 
     sentiment: Sentiment
     label: Label
+    complaint: Complaint | None = None
+    """What a negative text complains of, where the model tells."""
 
 
 class Model(Protocol):

@@ -30,6 +30,7 @@ class Scorer:
                     language=language,
                     sentiment=answer.sentiment,
                     label=answer.label if supported else "unsure",
+                    complaint=answer.complaint if supported else None,
                     model=self.model.name,
                 )
             )

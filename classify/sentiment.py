@@ -8,6 +8,9 @@ from ingest.mention import VERSION, Mention, Progress, decode_with
 
 Label = Literal["negative", "neutral", "positive", "unsure"]
 LABELS: tuple[Label, Label, Label] = ("negative", "neutral", "positive")
+Complaint = Literal["product", "service", "delivery", "price", "safety", "employer", "other"]
+COMPLAINTS: tuple[Complaint, ...] = ("product", "service", "delivery", "price", "safety", "employer", "other")
+"""Kinds of complaint."""
 
 
 class Sentiment(msgspec.Struct, frozen=True):
@@ -32,6 +35,8 @@ class ScoredMention(msgspec.Struct, frozen=True, tag="scored", tag_field="type",
     sentiment: Sentiment
     label: Label
     """The likeliest, or `unsure` where the model abstains."""
+    complaint: Complaint | None = None
+    """What a negative one complains of, where the model tells."""
     relevance: float = 1.0
     """Probability that the text is about the brand at all."""
     model: str

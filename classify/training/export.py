@@ -17,7 +17,7 @@ BLOCK = 32
 
 
 def export_fp32(judge: Judge, path: Path) -> None:
-    """Inputs: ids [B, T] int64, mask [B, T] float32 (1: belongs to the target). Outputs: text, target [B, 3], kind [B, 7].
+    """Inputs: ids [B, T] int64, mask [B, T] float32 (1: belongs to the target). Outputs: text, target [B, 3], kind [B, 7], like [B, H].
 
     All texts of a batch have the same length; there is no padding.
     """
@@ -30,7 +30,7 @@ def export_fp32(judge: Judge, path: Path) -> None:
         (ids, mask),
         str(path),
         input_names=["ids", "mask"],
-        output_names=["text", "target", "kind"],
+        output_names=["text", "target", "kind", "like"],
         dynamic_axes={"ids": {0: "b", 1: "t"}, "mask": {0: "b", 1: "t"}},
         opset_version=17,
         dynamo=False,

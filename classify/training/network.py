@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertModel
 
-from classify.training.sets import KINDS, LABELS
+from classify.sentiment import COMPLAINTS, LABELS
 
 DROPOUT = 0.1
 
 
 class Judge(nn.Module):
-    """token numbers [B, T], target mask [B, T], attention mask [B, T] -> logits of text, target [B, 3], kind [B, 7].
+    """token numbers [B, T], target mask [B, T], attention mask [B, T] -> logits of text, target [B, 3], kind
+    [B, 7], and what the text is like [B, H].
 
     Tokens of the target carry the second of BERT's two token types, so every layer knows whom the question is about.
     The judgement about the target is the mood of the text plus a correction: a language that has no texts with targets
@@ -25,16 +26,16 @@ class Judge(nn.Module):
         width = config.hidden_size
         self.text_head = head(width, len(LABELS))
         self.target_head = head(2 * width, len(LABELS))
-        self.kind_head = head(2 * width, len(KINDS))
+        self.kind_head = head(2 * width, len(COMPLAINTS))
 
-    def forward(self, ids: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, ids: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`mask` is 1 where there is a token; without it every place holds one (so the exported graph needs none)."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask, token_type_ids=target.long()).last_hidden_state
         every = torch.ones_like(target) if mask is None else mask.to(target.dtype)
         whole = mean(hidden, every)
         both = torch.cat([mean(hidden, target), whole], dim=-1)
         text = self.text_head(whole)
-        return text, text + self.target_head(both), self.kind_head(both)
+        return text, text + self.target_head(both), self.kind_head(both), whole
 
 
 def head(width: int, classes: int) -> nn.Sequential:

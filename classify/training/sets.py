@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-LABELS = ("negative", "neutral", "positive")
-KINDS = ("product", "service", "delivery", "price", "safety", "employer", "other")
-"""Kinds of complaint; only negative mentions of our own have one."""
+from classify.sentiment import COMPLAINTS, LABELS
+
 OWN = Path(__file__).parent / "mentions"
 HELD_BACK = 0.05
 """Share of each public set on which nothing is trained: temperatures and thresholds are chosen there."""
@@ -144,7 +143,7 @@ def own() -> tuple[list[Row], list[Row]]:
                 (at, at + len(raw["target"])),
                 None,
                 "own",
-                KINDS.index(raw["kind"]) if raw["kind"] else None,
+                COMPLAINTS.index(raw["kind"]) if raw["kind"] else None,
             )
             if raw["brand"] in kept_aside:
                 aside.append(row)

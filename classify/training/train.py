@@ -82,7 +82,7 @@ def tensors(batch: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
 def loss_of(judge: Judge, batch: Sequence[Example]) -> Tensor:
     """Cross-entropy with smoothed labels, each row through the head that it has a label for; where the kind of a
     complaint is known, that of the kind goes along with a smaller weight."""
-    text, target, kind = judge(*tensors(batch))
+    text, target, kind, _ = judge(*tensors(batch))
     about = torch.tensor([e.about_target for e in batch])[:, None]
     labels = torch.tensor([e.label for e in batch])
     loss = functional.cross_entropy(torch.where(about, target, text), labels, label_smoothing=0.05)

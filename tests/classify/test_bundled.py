@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classify import bundled
-from classify.bundled import FOLDER, Bundled, interpret
+from classify.bundled import FOLDER, Bundled, Logits, interpret, probabilities
 from classify.model import Answer, ModelMissing, Question
 from classify.sentiment import LABELS
 from classify.target import find
@@ -176,16 +176,16 @@ def test_a_text_cannot_forge_its_target(model):
     threshold=st.floats(0, 1),
 )
 def test_logits_become_probabilities_and_a_label(logits, temperature, threshold):
-    answer = interpret(np.array(logits, dtype=np.float32), temperature, threshold)
+    answer = interpret(probabilities(np.array(logits) / temperature), threshold)
     assert sum(shares(answer)) == pytest.approx(1)
     assert answer.label == (answer.sentiment.likeliest if max(shares(answer)) >= threshold else "unsure")
     assert shares(answer)[int(np.argmax(logits))] == max(shares(answer))
 
 
 def test_a_smaller_temperature_is_surer():
-    logits = np.array([2.0, 1.0, 0.0], dtype=np.float32)
-    assert interpret(logits, 0.5, 0.9).label == "unsure"
-    assert interpret(logits, 0.3, 0.9).label == "negative"
+    logits = np.array([2.0, 1.0, 0.0])
+    assert interpret(probabilities(logits / 0.5), 0.9).label == "unsure"
+    assert interpret(probabilities(logits / 0.3), 0.9).label == "negative"
 
 
 def test_the_card_says_what_the_answers_carry(model):
@@ -197,7 +197,7 @@ def test_the_card_says_what_the_answers_carry(model):
 
 def test_only_so_many_answers_are_remembered(model):
     for low in range(0, bundled.REMEMBERED + 50, 5_000):
-        model._remember({str(i).encode(): Answer(None, "unsure") for i in range(low, low + 5_000)})
+        model._remember({str(i).encode(): Logits(np.zeros(3), None) for i in range(low, low + 5_000)})
     assert len(model._known) == bundled.REMEMBERED
     assert str(low + 4_999).encode() in model._known
 

@@ -20,6 +20,7 @@ from classify.encode import (
     encode,
     load_tokenizer,
     usable,
+    windows,
 )
 
 WHOLE = 100_000
@@ -96,6 +97,23 @@ def test_a_long_text_keeps_what_stands_around_the_first_marked_place(tokenizer):
         first = encoded.target.index(True)
         assert LIMIT / 4 < first < LIMIT / 2
         assert "broke again" in tokenizer.decode(encoded.ids[first:])
+
+
+@given(gaps=st.lists(st.integers(1, 300), min_size=1, max_size=12), tail=st.integers(0, 300), most=st.integers(1, 5))
+@settings(deadline=None)
+def test_windows_show_every_marked_place_as_long_as_there_are_enough_of_them(tokenizer, gaps, tail, most):
+    text, spans = "", []
+    for gap in gaps:
+        text += "word " * gap
+        spans.append((len(text), len(text) + 6))
+        text += "Kometa "
+    found = windows(tokenizer, text + "word " * tail, spans, most=most)
+    assert 1 <= len(found) <= most
+    assert all(any(one.target) and len(one.ids) <= LIMIT for one in found)
+    shown = sum(one.ids.count(OPEN) for one in found)
+    if len(found) < most:
+        assert shown >= len(spans)
+    assert windows(tokenizer, text, spans, most=1) == [encode(tokenizer, text, spans)]
 
 
 def test_a_long_text_without_marks_is_read_from_its_beginning(tokenizer):
