@@ -6,11 +6,11 @@ KAFKA_HOME ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test lint bench soak kafka wheel lock wheels clean
+.PHONY: help demo test lint bench bench-classify soak kafka wheel lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed ## Show the whole of Tocsin on a small invented world; ends by itself (ARGS="--seed 7").
 	@$(BIN)/tocsin demo $(ARGS)
@@ -28,6 +28,9 @@ bench: .venv/dev ## Measure: the log, the detector, memory when idle, delay unde
 	@$(BIN)/python -m tests.bench.log
 	@$(BIN)/python -m tests.bench.spikes
 	@$(BIN)/python -m tests.bench.run
+
+bench-classify: .venv/dev ## Measure the model on sets of your own (TOCSIN_SENTIMENT=folder with train and eval).
+	@$(BIN)/python -m tests.bench.classify
 
 soak: .venv/dev ## Kill processes a hundred times and look for what is lost.
 	@$(BIN)/pytest -m soak $(ARGS)

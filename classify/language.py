@@ -81,6 +81,19 @@ class Languages:
         return letters > 0 and script in READABLE
 
 
+def shares(text: str) -> dict[str, float]:
+    """How probable each of the 97 languages is that the identifier knows, promised or not; nothing for no letters."""
+    words = _NOISE.sub(" ", text[:READ])
+    if not any(c.isalpha() for c in words):
+        return {}
+    return {code: float(probability) for code, probability in _whole_identifier().rank(words)}
+
+
+@lru_cache(maxsize=1)
+def _whole_identifier() -> LanguageIdentifier:
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
 def fits(code: str, script: str) -> bool:
     """Whether a language is written in a script."""
     if code == "sr":

@@ -94,6 +94,7 @@ def ship(
 
     from classify.bundled import Bundled
     from classify.training import calibrate, export
+    from classify.training import measure as measure_
     from classify.training.network import load
 
     out.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,10 @@ def ship(
     random.Random(7).shuffle(back)
     card = calibrate.calibrate(Bundled(out), back[:4_000])
     export.write_card(out, {"name": f"tocsin-{version}", **card})
+    model = Bundled(out)
+    about = [row for row in back if row.span or row.beside][:4_000]
+    matrix = measure_.confusion(about, model.answer(measure_.questions(about, with_target=True)))
+    (out / "confusion.json").write_text(json.dumps(matrix, indent=1) + "\n", encoding="utf-8")
     typer.echo(json.dumps(card))
 
 
@@ -123,14 +128,17 @@ def measure(
     from classify.bundled import Bundled
     from classify.training import measure as m
 
-    figures, error = m.measure(Bundled(folder), m.everything(evaluation, data, most))
-    for f in figures:
+    found = m.measure(Bundled(folder), m.everything(evaluation, data, most))
+    for f in found.figures:
         typer.echo(
             f"{f.name:46} {f.language:4} {f.rows:5}  F1 {f.macro_f1:.3f}  sure {f.coverage:.2f}  right {f.accuracy:.3f}"
         )
-    typer.echo(f"expected calibration error {error:.3f}")
+    typer.echo()
+    for name, value in found.summary():
+        typer.echo(f"{name:55} {value:.3f}")
     if json_file:
-        json_file.write_text(json.dumps({"figures": [asdict(f) for f in figures], "ece": error}, indent=1))
+        figures = [asdict(f) for f in found.figures]
+        json_file.write_text(json.dumps({"figures": figures, "summary": dict(found.summary())}, indent=1))
 
 
 if __name__ == "__main__":

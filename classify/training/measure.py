@@ -16,6 +16,10 @@ from classify.sentiment import LABELS
 from classify.training.sets import Row, own, read_set
 
 BINS = 10
+POOLED = 1_000
+WHOLE = " (whole text)"
+UMSAB = "umsab_xlmt.val"
+OWN_ASIDE = "own mentions set aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,56 @@ def read_folder(folder: Path, most: int, seed: int = 0) -> dict[str, list[Row]]:
     return out
 
 
-def measure(model: Bundled, sets: dict[str, list[Row]]) -> tuple[list[Figure], float]:
-    """Figures per set and language, and the calibration error over everything."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything that was measured."""
+
+    figures: list[Figure]
+    shares: NDArray[np.float64]
+    """[rows, 3], of the evaluation folder's sets as they are asked about."""
+    truth: NDArray[np.int64]
+
+    @property
+    def calibration_error(self) -> float:
+        """Over the sets of the evaluation folder, each with its target where it has one."""
+        return expected_calibration_error(self.shares, self.truth)
+
+    def accuracy_at(self, coverage: float) -> float:
+        """Share of right labels among the surest rows."""
+        surest = np.argsort(-self.shares.max(-1), kind="stable")[: round(len(self.truth) * coverage)]
+        return float((self.shares.argmax(-1) == self.truth)[surest].mean())
+
+    def mean(self, name: str = "", language: str = "", suffix: str = "") -> float:
+        """Mean macro-F1 of the sets whose name begins so, in one language or in all."""
+        found = [
+            f.macro_f1
+            for f in self.figures
+            if f.name.startswith(name)
+            and f.name.endswith(WHOLE) == (suffix == WHOLE)
+            and (not language or (f.language == language and not f.name.startswith((OWN_ASIDE, UMSAB))))
+        ]
+        return float(np.mean(found)) if found else float("nan")
+
+    def summary(self) -> list[tuple[str, float]]:
+        """The figures that stand for all."""
+        out = [("UMSAB validation, mean of 8 languages", self.mean(UMSAB))]
+        out += [(f"{code}: mean of its sets", self.mean(language=code)) for code in ("pl", "ru", "tr")]
+        out.append(("own mentions set aside, mean of languages", self.mean(OWN_ASIDE)))
+        out.append(("the same without the target", self.mean(OWN_ASIDE, suffix=WHOLE)))
+        for name in ("en_newsmtsc", "absa_semeval2016", "ru_sentirueval2016"):
+            out += [(name, self.mean(name)), (name + WHOLE, self.mean(name, suffix=WHOLE))]
+        out.append(("accuracy at 75 % coverage", self.accuracy_at(0.75)))
+        out.append(("expected calibration error", self.calibration_error))
+        return out
+
+
+def measure(model: Bundled, sets: dict[str, list[Row]]) -> Measured:
+    """Figures per set and language; calibration over at most 1,000 rows of each set of the evaluation folder."""
     figures: list[Figure] = []
     shares: list[NDArray[np.float64]] = []
     truths: list[int] = []
     for name, rows in track(sets.items(), description="measuring"):
-        variants = [("", True)] + [(" (whole text)", False)] * any(row.span or row.beside for row in rows)
+        variants = [("", True)] + [(WHOLE, False)] * any(row.span or row.beside for row in rows)
         for suffix, with_target in variants:
             answers = model.answer(questions(rows, with_target=with_target))
             by_language: dict[str, list[int]] = defaultdict(list)
@@ -97,15 +144,24 @@ def measure(model: Bundled, sets: dict[str, list[Row]]) -> tuple[list[Figure], f
                 by_language[row.language].append(i)
             for language, places in sorted(by_language.items()):
                 figures.append(figure(name + suffix, language, [rows[i] for i in places], [answers[i] for i in places]))
-            if with_target:
-                shares.append(probabilities(answers))
-                truths += [row.label for row in rows]
-    return figures, expected_calibration_error(np.concatenate(shares), np.array(truths))
+            if with_target and name not in (OWN_ASIDE, UMSAB):
+                shares.append(probabilities(answers[:POOLED]))
+                truths += [row.label for row in rows[:POOLED]]
+    return Measured(figures, np.concatenate(shares), np.array(truths))
+
+
+def confusion(rows: Sequence[Row], answers: Sequence[Answer]) -> dict[str, dict[str, float]]:
+    """Truth -> label (`unsure` among them) -> its share."""
+    out: dict[str, dict[str, float]] = {}
+    for number, truth in enumerate(LABELS):
+        said = [a.label for row, a in zip(rows, answers, strict=True) if row.label == number]
+        out[truth] = {label: round(said.count(label) / max(1, len(said)), 4) for label in (*LABELS, "unsure")}
+    return out
 
 
 def everything(evaluation: Path, training: Path, most: int) -> dict[str, list[Row]]:
     """The sets of the evaluation folder, UMSAB's validation files, and our own mentions that were set aside."""
     sets = read_folder(evaluation, most)
-    sets["umsab_xlmt.val"] = [row for _, row in read_set(training / "umsab_xlmt.val.jsonl.gz")]
-    sets["own mentions set aside"] = own()[1]
+    sets[UMSAB] = [row for _, row in read_set(training / "umsab_xlmt.val.jsonl.gz")]
+    sets[OWN_ASIDE] = own()[1]
     return sets
