@@ -10,6 +10,7 @@ lead to the few texts that are worth comparing. A text is compared with origins 
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +18,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-
-from ingest.folding import fold
 
 KEPT = 72 * 3_600.0
 """Seconds for which an origin is remembered after it was seen."""
@@ -46,7 +45,6 @@ INSIDE, INSIDE_PIECES = 0.8, 60
 Reason = Literal["new", "short", "same-author", "near", "part"]
 
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@]\w+|\brt\b|[^\w\s]+|_+")
-_SPACES = re.compile(r"\s+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff]")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93,
                      0xA0761D6478BD642F], np.uint64)  # fmt: skip
@@ -184,7 +182,7 @@ class Stories:
 
 def comparable(text: str) -> str:
     """The words of a text: folded, without addresses, user names and punctuation."""
-    return _SPACES.sub(" ", _NOISE.sub(" ", fold(text[:READ])[0])).strip()
+    return " ".join(_NOISE.sub(" ", unicodedata.normalize("NFKC", text[:READ]).casefold()).split())
 
 
 def is_short(text: str) -> bool:
