@@ -29,8 +29,10 @@ bench: .venv/dev ## Measure: the log, the detector, memory when idle, delay unde
 	@$(BIN)/python -m tests.bench.spikes
 	@$(BIN)/python -m tests.bench.run
 
-bench-classify: .venv/dev ## Measure the model on sets of your own (TOCSIN_SENTIMENT=folder with train and eval).
+bench-classify: .venv/dev ## Measure model, relevance, near copies (TOCSIN_SENTIMENT=folder with train and eval).
 	@$(BIN)/python -m tests.bench.classify
+	@$(BIN)/python -m tests.bench.relevance
+	@$(BIN)/python -m tests.bench.stories
 
 soak: .venv/dev ## Kill processes a hundred times and look for what is lost.
 	@$(BIN)/pytest -m soak $(ARGS)

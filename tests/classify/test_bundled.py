@@ -192,7 +192,48 @@ def test_the_card_says_what_the_answers_carry(model):
     card = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
     assert model.name == card["name"]
     assert 0 <= card["threshold"] < 1
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 36_700_160, "35 MB: git keeps every version"
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 60_000_000, "60 MB: git keeps every version"
+
+
+def test_the_confusion_matrix_has_a_share_for_every_label():
+    matrix = json.loads((FOLDER / "confusion.json").read_text(encoding="utf-8"))
+    assert matrix.keys() == set(LABELS)
+    for row in matrix.values():
+        assert row.keys() == {*LABELS, "unsure"}
+        assert sum(row.values()) == pytest.approx(1, abs=0.001)
+
+
+COMPLAINTS_SAID = {
+    "delivery": "The Kometa parcel has been at the depot for nine days and nobody delivers it.",
+    "price": "Kometa has doubled the price of my plan again, that is robbery.",
+    "safety": "The Kometa heater caught fire at night and burned my son's hand.",
+    "employer": "Kometa has not paid its warehouse workers their overtime since March.",
+}
+
+
+def test_what_a_negative_text_complains_of(model):
+    answers = model.answer([about(text, "Kometa") for text in COMPLAINTS_SAID.values()])
+    assert [a.label for a in answers] == ["negative"] * len(answers)
+    said = [a.complaint for a in answers]
+    assert sum(a == b for a, b in zip(said, COMPLAINTS_SAID, strict=True)) >= 3, said
+    assert model.answer([about("Kometa is the best shop in town!", "Kometa")])[0].complaint is None
+
+
+def test_texts_that_say_alike_point_alike(model):
+    like = model.like(
+        ["The parcel never came.", "My package was not delivered.", "What a beautiful song by this band!"]
+    )
+    assert np.allclose(np.linalg.norm(like, axis=1), 1, atol=1e-5)
+    assert like[0] @ like[1] > like[0] @ like[2]
+    assert model.like([]).shape[0] == 0
+
+
+def test_of_a_long_text_every_place_of_the_target_is_read(model):
+    filler = "The weather was nice and we walked along the river for a while. " * 30
+    text = "Kometa opened at nine. " + filler + "Kometa stole my money, they are liars and cheats, never again Kometa!"
+    late = model.answer([about(text, "Kometa")])[0].sentiment
+    first_only = model.answer([Question(text, ((0, 6),))])[0].sentiment
+    assert late.negative > first_only.negative + 0.1
 
 
 def test_only_so_many_answers_are_remembered(model):
