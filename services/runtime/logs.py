@@ -29,3 +29,5 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    # it logs a traceback for every broker that is away; what it means reaches us as an exception, and is said once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
