@@ -102,14 +102,26 @@ class Collector:
         that wants long pauses, does not keep others waiting.
         """
         now = self.clock.now()
-        due = self._turn(under_way, now)
-        limit = CONCURRENT - len(under_way)
-        if not due or limit <= 0 or self.lifecycle.stopping.is_set():
-            return []
+        taken: list[SourceState] = []
+        while not self.lifecycle.stopping.is_set():
+            held = [*under_way, *(state.id for state in taken)]
+            due = self._turn(held, now)[: max(0, CONCURRENT - len(held))]
+            if not due:
+                break
+            try:
+                taken += await self._take(due, now)
+            except DatabaseUnavailable:
+                if not taken:
+                    raise
+                break
+        return taken
+
+    async def _take(self, due: Sequence[str], now: float) -> list[SourceState]:
+        """Those of the sources that nobody else holds or has asked meanwhile; the others come again later."""
         taken = await self._database.run(
-            store.claim_due, due, owner=self.name, now=now, lease=LEASE_SECONDS, limit=limit
+            store.claim_due, due, owner=self.name, now=now, lease=LEASE_SECONDS, limit=len(due)
         )
-        if len(taken) < min(limit, len(due)):  # another collector has asked them, or holds them
+        if len(taken) < len(due):
             self._due.update(dict.fromkeys(due, now + PROGRESS_SECONDS))
             self._shared = True
         for state in taken:
