@@ -57,7 +57,8 @@ class Account:
         self.width = progress.paths or 1
         key = (progress.collector, path)
         at = float("inf") if progress.leaving else progress.at
-        self.paths[key] = max(at, self.paths.get(key, at))
+        before = self.paths.get(key, at)
+        self.paths[key] = at if before == float("inf") else max(at, before)  # one that said goodbye can come back
         if progress.polls:
             told = self.waiting.setdefault((progress.collector, progress.at), {})
             told.update({(poll.source, poll.at): poll for poll in progress.polls})

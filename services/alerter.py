@@ -248,7 +248,7 @@ class Alerter:
 
     def _again(self, connection: Connection, account: Account, brand: str) -> Watch:
         """Another set of sources counts: its whole history is derived again, so that it is no step in the rate."""
-        watch = self._load(connection, brand, account.judged) or fresh(brand, account.judged)
+        watch = self._load(connection, brand, account.clock or account.judged) or fresh(brand, account.judged)
         account.watches[brand] = watch
         return watch
 

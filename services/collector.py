@@ -145,8 +145,9 @@ class Collector:
             asked = self.clock.now()
             decision = await self._judge(state, config)
             await self._publish([Outgoing(encode(m), key=m.id.encode()) for m in decision.mentions])
+            kept = await self._keep(decision, self.clock.now())
             self._due[state.id] = decision.next_due
-            if not await self._keep(decision, self.clock.now()):
+            if not kept:
                 logger.info("source given up", source=state.id)
                 return
             answered = decision.reason in ("new", "unchanged")
@@ -289,6 +290,7 @@ class Collector:
                 await self._wait_for_log(fault)
                 return
             await self._database.run(store.bury_collector, name, now - DEAD_SECONDS)
+            self._shared = True
 
     @property
     def quiet_for(self) -> float:
