@@ -90,12 +90,14 @@ class Alerter:
 
     async def starts(self, assigned: Sequence[Assigned]) -> Mapping[int, int]:
         """Take each partition, load what is known of it, and say where to read on."""
+        answers: dict[int, int] = {}
         for one in assigned:
             held = self._held[one.partition] = await self._database.run(self._take, one)
             for brand in held.account.brands:
                 self._show(held.account.watches.get(brand) or fresh(brand, 0.0), held.account.judged)
             self._metrics.clock.labels(one.partition).set(held.account.judged)
-        return {one.partition: self._held[one.partition].next_offset for one in assigned}
+            answers[one.partition] = held.next_offset
+        return answers  # some may have been lost meanwhile; the log ignores what is said of them
 
     def lost(self, partitions: Collection[int]) -> None:
         """Another alerter reads these now: forget what is held of them, show no numbers of theirs."""
