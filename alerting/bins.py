@@ -14,9 +14,6 @@ from alerting.detector import BIN_SECONDS
 
 PROBATION = 2 * 86_400.0
 """Seconds in service after which a source that was added later counts as evidence for a brand."""
-SILENT = 3 * 86_400.0
-"""Seconds behind the brand's newest answer after which a source does not count any more: it was taken out of the
-configuration, or is dead. What it said before does not count either, so that its end is no step in the rate."""
 FIRST_DAY = 86_400.0
 """Sources that answer within this time after the brand's first answer belong to the brand's first set."""
 
@@ -50,12 +47,10 @@ def bin_start(time: float) -> int:
 
 
 def in_evidence(service: Service, services: Mapping[str, Service], clock: float) -> bool:
-    """Whether a source counts for the brand: from the beginning, or two days after it was added, until it is silent.
+    """Whether a source counts for the brand: from the beginning, or two days after it was added.
 
-    A new source is a step in the rate, not a crisis; one that has gone is no calm.
+    A new source is a step in the rate, not a crisis.
     """
-    if service.last_answer < max(s.last_answer for s in services.values()) - SILENT:
-        return False
     first = min(s.since for s in services.values())
     return service.since <= first + FIRST_DAY or clock >= service.since + PROBATION
 

@@ -82,12 +82,6 @@ def due_times(connection: Connection, ids: Collection[str]) -> dict[str, float]:
     return {name: due if owner is None else max(due, until) for name, due, owner, until in rows}
 
 
-def release(connection: Connection, state: SourceState) -> bool:
-    """Give a source back unpolled, at a stop. False where it is not ours any more."""
-    mine = (source.c.id == state.id, source.c.epoch == state.epoch)
-    return connection.execute(update(source).where(*mine).values(owner=None, lease_until=0.0)).rowcount == 1
-
-
 def release_all(connection: Connection, owner: str) -> int:
     """Give back what a collector of this name held when it died: it has come back. Returns how many."""
     return connection.execute(

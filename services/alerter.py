@@ -72,37 +72,50 @@ class Alerter:
         self,
         database: Database,
         brands: Mapping[str, str],
+        sources: Collection[str],
         detector: Settings,
         steps: Sequence[policy.Step],
         partitions: int,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`brands`: name -> a hash of its configuration; another hash rebuilds its bins."""
+        """`brands`: name -> a hash of its configuration; another hash rebuilds its bins. `sources`: ids of those that
+        are configured; what others told has no part in what is derived, so that their end is no step in the rate."""
         self._database = database
         self._brands = brands
+        self._sources = frozenset(sources)
         self._detector = detector
         self._steps = steps
         self._partitions = partitions
         self._clock = clock
         self._metrics = metrics
         self._held: dict[int, Held] = {}
+        self._taking: set[int] = set()
+        """Assigned, being loaded, and not lost meanwhile."""
 
     async def starts(self, assigned: Sequence[Assigned]) -> Mapping[int, int]:
         """Take each partition, load what is known of it, and say where to read on."""
         answers: dict[int, int] = {}
+        self._taking = {one.partition for one in assigned}
         for one in assigned:
-            held = self._held[one.partition] = await self._database.run(self._take, one)
+            if one.partition not in self._taking:
+                continue
+            held = await self._database.run(self._take, one)
+            if one.partition not in self._taking:
+                continue
+            self._held[one.partition] = held
             for brand in held.account.brands:
                 self._show(held.account.watches.get(brand) or fresh(brand, 0.0), held.account.judged)
             self._metrics.clock.labels(one.partition).set(held.account.judged)
             answers[one.partition] = held.next_offset
-        return answers  # some may have been lost meanwhile; the log ignores what is said of them
+        return answers
 
     def lost(self, partitions: Collection[int]) -> None:
         """Another alerter reads these now: forget what is held of them, show no numbers of theirs."""
+        self._taking.difference_update(partitions)
         for partition in partitions:
-            self._held.pop(partition, None)
+            held = self._held.pop(partition, None)
+            self._metrics.forget_brands(held.account.brands if held else ())
         self._metrics.forget("alerter", partitions)
 
     async def step(self, batch: Batch, read: Read) -> Done:
@@ -119,7 +132,8 @@ class Alerter:
             self._held.pop(batch.partition, None)
             raise
         held.next_offset = batch.next_offset
-        self._count(batch.partition, held.account, done)
+        if self._held.get(batch.partition) is held:
+            self._count(batch.partition, held.account, done)
         return done
 
     # --- inside a transaction ---------------------------------------------------------------------------------------
@@ -152,7 +166,8 @@ class Alerter:
 
     def _load(self, connection: Connection, brand: str, judged: float) -> Watch | None:
         """The watch of a brand: from its sealed checkpoint, or rebuilt from what is stored."""
-        services = archive.load_services(connection, brand, judged)
+        known = archive.load_services(connection, brand, judged)
+        services = {source: service for source, service in known.items() if source in self._sources}
         if not services:
             return None
         counted = evidence(services, judged)

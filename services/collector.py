@@ -98,8 +98,8 @@ class Collector:
     async def claim(self, under_way: Collection[str]) -> list[SourceState]:
         """Take sources that are due while there is room; what another collector holds is looked at again later.
 
-        None are taken once a stop was asked for, and none of a host that has enough under way: a slow host, or one
-        that wants long pauses, does not keep others waiting.
+        None are taken once a stop was asked for, and none of a host that has enough under way, so that one slow host
+        does not keep all others waiting.
         """
         now = self.clock.now()
         taken: list[SourceState] = []

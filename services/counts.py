@@ -95,20 +95,18 @@ class _Parts:
 
 def _rows(reader: Any, parts: _Parts) -> list[list[str]]:
     """The next rows; their line numbers go to parts. Quoted fields may hold line breaks, so lines are counted by csv."""
-    before = reader.line_num
-    rows = list(islice(reader, CHUNK))
-    if reader.line_num - before == len(rows):
-        lines = np.arange(before + 1, before + 1 + len(rows))
-    else:  # a quoted field spans lines; its row is known by the line on which the chunk began or later
-        lines = before + np.cumsum([1 + sum(cell.count("\n") for cell in row) for row in rows])
-    if [] in rows:
+    while True:
+        before = reader.line_num
+        rows = list(islice(reader, CHUNK))
+        if reader.line_num - before == len(rows):
+            lines = np.arange(before + 1, before + 1 + len(rows))
+        else:  # a quoted field spans lines; its row is known by the line on which the chunk began or later
+            lines = before + np.cumsum([1 + sum(cell.count("\n") for cell in row) for row in rows])
         kept = [i for i, row in enumerate(rows) if row]
-        if not kept and rows:
-            return _rows(reader, parts)
-        rows, lines = [rows[i] for i in kept], lines[kept]
-    if rows:
-        parts.add("line", lines)
-    return rows
+        if kept:
+            parts.add("line", lines[kept])
+        if kept or not rows:
+            return [rows[i] for i in kept]
 
 
 def _read_chunk(

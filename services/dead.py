@@ -10,15 +10,17 @@ from services.runtime.connect import open_log
 from services.runtime.dead_letters import DeadLetter
 from services.runtime.settings import load
 
-TOGETHER = 500
+TOGETHER = 50
 
 
-async def letters(config: Path, overrides: Sequence[str], *, start: int = 0) -> AsyncIterator[tuple[int, DeadLetter]]:
-    """(number, letter) from `start` on, oldest first, a few hundred in memory at once; none where nothing has run yet."""
+async def letters(
+    config: Path, overrides: Sequence[str], *, start: int = 0, together: int = TOGETHER
+) -> AsyncIterator[tuple[int, DeadLetter]]:
+    """(number, letter) from `start` on, oldest first, `together` in memory at once; none where nothing has run yet."""
     log = await open_log(load(config, overrides).log, WallClock(), name="dead")
     try:
         while True:
-            batch = await log.read(DEAD, 0, start, TOGETHER)
+            batch = await log.read(DEAD, 0, start, together)
             for record in batch.records:
                 yield record.offset, dead_letters.read(record.value)
             if not batch.records:

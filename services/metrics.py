@@ -98,6 +98,12 @@ class Metrics:
                 if stage == "alerter" or gauge is self.lag:
                     gauge.remove(*labels)
 
+    def forget_brands(self, brands: Iterable[str]) -> None:
+        """Brands that another process judges now."""
+        for brand in map(self.brand, brands):
+            for gauge in (self.observed, self.expected, self.score, self.exposure):
+                gauge.remove(brand)
+
     def exposition(self) -> bytes:
         """What `/metrics` answers."""
         return generate_latest(self.registry)

@@ -181,6 +181,7 @@ async def _alerter(parts: Parts, _stack: AsyncExitStack) -> Stage:
     alerter = Alerter(
         parts.database,
         {brand.name: fingerprint(brand.model_dump_json()) for brand in settings.brands},
+        [source.id for source in settings.sources],
         DetectorSettings(settings.detector.pages_per_month, settings.detector.sensitivity),
         steps(settings),
         await parts.log.partitions(SCORED),

@@ -70,7 +70,7 @@ def replay(number: Offset, config: ConfigFile = CONFIG_FILE, set_: Overrides = N
 async def _one(config: Path, overrides: Sequence[str], number: int) -> "DeadLetter":
     from services.dead import letters
 
-    async for offset, letter in letters(config, overrides, start=number):
+    async for offset, letter in letters(config, overrides, start=number, together=1):
         if offset == number:
             return letter
         break

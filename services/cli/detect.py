@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import sys
@@ -89,7 +90,7 @@ def _fail(sentence: str) -> NoReturn:
 
 def _open(path: str, stack: ExitStack) -> TextIO:
     if path == "-":
-        return sys.stdin
+        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
     try:
         return stack.enter_context(Path(path).open(newline="", encoding="utf-8-sig"))
     except OSError as error:

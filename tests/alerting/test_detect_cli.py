@@ -118,6 +118,11 @@ def test_weeks_without_rows_are_gaps(tmp_path):
     assert sum(v["kind"] == "page" for v in verdicts) == 4
 
 
+def test_a_byte_order_mark_on_stdin_and_very_many_blank_lines():
+    rows = "brand,time,count\n" + "\n" * 2_000_000 + f"a,{T0},1\n"
+    assert CliRunner().invoke(app, ["-"], input=b"\xef\xbb\xbf" + rows.encode()).exit_code == 0
+
+
 def test_stdin_and_totals_and_exposure(tmp_path):
     text = text_of([(*row, "60", "0.5") for row in rows()], "brand,time,count,total,exposure")
     file = tmp_path / "counts.csv"

@@ -143,7 +143,7 @@ async def _run(place: Place, database_url: str, brands: list[str], point: Point 
     event.listen(database.engine, "commit", lambda *_: hit("before", "commit") if state["armed"] else None)
     log = await place.open()
     alerter = Alerter(
-        database, dict.fromkeys(brands, "1"), Settings(), [Step("team")], await log.partitions(SCORED), WallClock(),
+        database, dict.fromkeys(brands, "1"), ["s"], Settings(), [Step("team")], await log.partitions(SCORED), WallClock(),
         Metrics(),
     )  # fmt: skip
     task = asyncio.create_task(alert(Watched(log, hit), alerter, Metrics(), Lifecycle("alerter"), asyncio.Event()))

@@ -78,16 +78,9 @@ def test_who_lost_the_lease_changes_nothing(database: Database) -> None:
     (quick,) = (state for state in claim(database, "quick", NOW + 61) if state.id == A)
     assert not database.run_here(store.apply, decision(slow, row("slow")), NOW + 70)
     assert count(database) == 0
-    assert not database.run_here(store.release, slow)
     assert database.run_here(store.apply, decision(quick, row("quick")), NOW + 70)
     assert not database.run_here(store.apply, decision(slow, row("slow")), NOW + 80)
     assert database.run_here(store.load_seen, A, ["slow", "quick"]) == {"quick": row("quick")}
-
-
-def test_a_released_source_is_free_at_once(database: Database) -> None:
-    for state in claim(database):
-        assert database.run_here(store.release, state)
-    assert len(claim(database, "two")) == 3
 
 
 def test_posts_are_remembered_with_their_revision(database: Database) -> None:

@@ -1,5 +1,6 @@
 """The alerter on a real database, told as timelines of records: what is counted, when, and whether it pages."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Timeline:
     database: Database
     settings: Settings = field(default_factory=Settings)
     config: str = "1"
+    sources: tuple[str, ...] = ("old", "new", "gone")
     paths: int = 1
     offset: int = 0
     numbers: int = 0
@@ -55,7 +57,7 @@ class Timeline:
         for name, value in changed.items():
             setattr(self, name, value)
         self.alerter = Alerter(
-            self.database, {BRAND: self.config}, self.settings, [Step("team")], 1, Still(), Metrics()
+            self.database, {BRAND: self.config}, self.sources, self.settings, [Step("team")], 1, Still(), Metrics()
         )  # fmt: skip
         await self.alerter.starts([Assigned(0, 0, self.offset, None, "log")])
         return self
@@ -179,16 +181,15 @@ async def test_a_source_that_was_taken_away_leaves_the_rate_of_the_others(databa
     now = await half_each(line, START, 6, gone=False)
     assert line.watch.counted == {"old", "gone"}
     before = line.expected(now)
-    now = await half_each(line, now, 2.9, gone=True)
+    now = await half_each(line, now, 1, gone=True)
     assert line.watch.counted == {"old", "gone"}
     assert 0.35 < line.exposure(now) < 0.65, "what is not seen is not calm"
-    now = await half_each(line, now, 0.2, gone=True)
+    await line.open(sources=("old",))
     assert line.watch.counted == {"old"}
+    now = await half_each(line, now, 0.1, gone=True)
     assert line.exposure(now) == 1
     assert 0.3 * before < line.expected(now) < 0.7 * before
     assert line.incidents() == []
-    await line.open()
-    assert line.watch.counted == {"old"}, "a restart knows the same"
 
 
 async def half_each(line: Timeline, start: float, days: float, *, gone: bool) -> float:
@@ -202,6 +203,37 @@ async def half_each(line: Timeline, start: float, days: float, *, gone: bool) ->
         told.append(line.progress(at + 300, *(("old",) if gone else ("old", "gone"))))
     await line.tell(*told)
     return start + bins * 300
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_a_probation_is_no_step_and_a_restart_knows_the_same(database: Database) -> None:
+    """A source that says three times as much as the old one is added; after two days it counts, with all it said."""
+    line = await Timeline(database).open()
+    now = await half_each(line, START, 4, gone=True)
+    for n in range(int(2.5 * 288)):
+        at = now + n * 300
+        told = [line.mention(at + 20 * i, "new") for i in range(3)] if n % 4 == 0 else []
+        told += [line.mention(at + 90)] if n % 4 == 0 else []
+        await line.tell(*told, line.progress(at + 300, "old", "new"))
+    now += int(2.5 * 288) * 300
+    assert line.watch.counted == {"old", "new"}
+    assert line.incidents() == []
+    live = line.expected(now), {start: bin.negative for start, bin in line.watch.bins.items()}
+    await line.open()
+    assert line.expected(now) == pytest.approx(live[0], rel=0.05)
+    assert {start: bin.negative for start, bin in line.watch.bins.items()} == live[1]
+
+
+@pytest.mark.asyncio
+async def test_what_is_lost_while_it_is_taken_is_not_held(database: Database) -> None:
+    line = await Timeline(database).open()
+    alerter = Alerter(database, {BRAND: "1"}, (), Settings(), [], 1, Still(), Metrics())
+    taking = asyncio.create_task(alerter.starts([Assigned(0, 0, 0, None, "log")]))
+    await asyncio.sleep(0)  # it waits for the database now
+    alerter.lost([0])
+    assert await taking == {}
+    assert alerter._held == {}
+    assert line.incidents() == []
 
 
 @pytest.mark.asyncio
@@ -242,7 +274,7 @@ async def test_an_edit_in_the_batch_of_its_first_sight_is_kept(database: Databas
 @pytest.mark.asyncio
 async def test_another_number_of_partitions_is_refused(database: Database) -> None:
     await Timeline(database).open()
-    other = Alerter(database, {BRAND: "1"}, Settings(), [], 3, Still(), Metrics())
+    other = Alerter(database, {BRAND: "1"}, (), Settings(), [], 3, Still(), Metrics())
     with pytest.raises(PartitionsChanged, match="has 3 partitions"):
         await other.starts([Assigned(0, 0, 0, None, "log")])
 
